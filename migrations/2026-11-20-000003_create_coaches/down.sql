@@ -1,0 +1,2 @@
+DROP TABLE coach_groups;
+DROP TABLE coaches;

@@ -1,0 +1,3 @@
+DROP TABLE tokens;
+DROP TABLE client_groups;
+DROP TABLE clients;

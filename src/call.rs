@@ -1,0 +1,332 @@
+//! One request on its way through the gateway, and its answer.
+//!
+//! Every operation is a function from [`Call`] to [`Answer`]. [`operation`]
+//! turns such a function into a route: it reads the request, runs the function,
+//! writes the answer or the error document, and logs one line.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse, Route};
+use futures_util::StreamExt;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::auth::{self, Scope};
+use crate::config::Config;
+use crate::db::{Conn, Pool, Weight};
+use crate::error::{Error, Fault, Kind, Result};
+use crate::id::Id;
+use crate::jsonapi::Parameters;
+use crate::jsonapi::answer::Meta;
+use crate::time::{Clock, Instant};
+
+/// The media type of JSON:API.
+pub const JSON_API: &str = "application/vnd.api+json";
+
+/// What every request of a gateway shares.
+#[derive(Clone)]
+pub struct App {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The database.
+    pub pool: Pool,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// A request.
+pub struct Call {
+    /// The gateway.
+    pub app: App,
+    /// The id of this request.
+    pub req_id: Uuid,
+    /// The path, as links repeat it.
+    pub path: String,
+    /// The id in the path; empty where there is none.
+    pub id: String,
+    /// The query parameters.
+    pub parameters: Parameters,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The client that asks, for the log, once it is known.
+    pub client: Client,
+}
+
+/// The place where a client's id is left for the log.
+pub type Client = Arc<OnceLock<String>>;
+
+/// An answer, written.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The media type.
+    pub content_type: &'static str,
+    /// Further headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A JSON:API document.
+    ///
+    /// # Errors
+    /// When a stored document turns out to be no JSON.
+    pub fn document(status: StatusCode, document: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_vec(document).map_err(|error| Error::Internal(format!("writing JSON: {error}")))?;
+        Ok(Self { status, content_type: JSON_API, headers: Vec::new(), body })
+    }
+}
+
+impl Call {
+    /// The id in the path; `None` when it has a form that no resource has.
+    pub fn path_id(&self) -> Option<Id> {
+        Id::parse(&self.id)
+    }
+
+    /// The `meta` that every answer has.
+    pub fn meta(&self) -> Meta {
+        Meta { req_id: self.req_id.to_string(), ..Meta::default() }
+    }
+
+    /// Runs queries for the caller that change nothing.
+    ///
+    /// # Errors
+    /// 401 when the caller has no good token; whatever `work` fails with.
+    pub async fn read<T, F>(&self, weight: Weight, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn, &Scope) -> Result<T> + Send + 'static,
+    {
+        let caller = self.caller()?;
+        self.app
+            .pool
+            .read(weight, move |db| {
+                let scope = caller.identify(db)?;
+                work(db, &scope)
+            })
+            .await
+    }
+
+    /// Runs queries for the caller in one transaction.
+    ///
+    /// # Errors
+    /// 401 when the caller has no good token; whatever `work` fails with, and
+    /// then nothing is stored.
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn, &Scope) -> Result<T> + Send + 'static,
+    {
+        let caller = self.caller()?;
+        self.app
+            .pool
+            .write(move |db| {
+                let scope = caller.identify(db)?;
+                work(db, &scope)
+            })
+            .await
+    }
+
+    fn caller(&self) -> Result<Caller> {
+        let header = self.headers.get(header::AUTHORIZATION).and_then(|header| header.to_str().ok());
+        Ok(Caller { bearer: auth::bearer(header)?, now: self.app.clock.now(), client: self.client.clone() })
+    }
+
+    /// Checks the media type of a body that is to be JSON:API.
+    ///
+    /// # Errors
+    /// 415 when it is another.
+    pub fn check_content_type(&self) -> Result<()> {
+        let sent = self.media_type();
+        let (essence, parameters) = sent.split_once(';').unwrap_or((&sent, ""));
+        let tolerated = |parameter: &str| {
+            let parameter = parameter.trim().replace('"', "");
+            parameter.is_empty() || parameter.eq_ignore_ascii_case("charset=utf-8")
+        };
+        let known = match essence.trim() {
+            JSON_API => parameters.split(';').all(tolerated),
+            "application/json" => true,
+            _ => false,
+        };
+        if known {
+            return Ok(());
+        }
+        let detail = format!(
+            "The Content-Type {sent:?} is not taken here. Send \"Content-Type: {JSON_API}\" without parameters, or application/json."
+        );
+        Err(Fault::new(Kind::UnsupportedMediaType, detail).into())
+    }
+
+    /// The `Content-Type`, in lower case; empty when there is none.
+    pub fn media_type(&self) -> String {
+        let header = self.headers.get(header::CONTENT_TYPE).and_then(|header| header.to_str().ok());
+        header.unwrap_or_default().to_ascii_lowercase()
+    }
+
+    /// Whether the client lists the JSON:API media type among those it wants.
+    pub fn wants_json_api(&self) -> bool {
+        accepts(&self.headers).any(|range| range.starts_with(JSON_API))
+    }
+}
+
+/// Who asks, until the database is there to say what that means.
+struct Caller {
+    bearer: String,
+    now: Instant,
+    client: Client,
+}
+
+impl Caller {
+    fn identify(&self, db: &mut Conn) -> Result<Scope> {
+        let scope = auth::authenticate(db, &self.bearer, self.now)?;
+        let _ = self.client.set(scope.client.clone());
+        Ok(scope)
+    }
+}
+
+/// The route of an operation, for any method.
+pub fn operation<F, Fut>(run: F) -> Route
+where
+    F: Fn(Call) -> Fut + 'static,
+    Fut: Future<Output = Result<Answer>> + 'static,
+{
+    let run = Rc::new(run);
+    web::route().to(move |request: HttpRequest, payload: web::Payload, app: web::Data<App>| {
+        let run = Rc::clone(&run);
+        async move {
+            let began = time::Instant::now();
+            let req_id = Uuid::new_v4();
+            let client = Client::default();
+            let outcome = match receive(&request, payload, &app, req_id, client.clone()).await {
+                Ok(call) => run(call).await,
+                Err(error) => Err(error),
+            };
+            let answer = outcome.unwrap_or_else(|error| error_answer(&error, req_id));
+            let operation = request.match_pattern().unwrap_or_else(|| "-".into());
+            log::info!(
+                target: "access",
+                "req_id={req_id} client={} operation=\"{} {operation}\" status={} ms={:.1}",
+                client.get().map_or("-", String::as_str),
+                request.method(),
+                answer.status.as_u16(),
+                began.elapsed().as_secs_f64() * 1000.0,
+            );
+            respond(answer, req_id)
+        }
+    })
+}
+
+async fn receive(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    app: &App,
+    req_id: Uuid,
+    client: Client,
+) -> Result<Call> {
+    check_accept(request.headers())?;
+    let limit = app.config.body_limit;
+    let too_large = || {
+        let detail = format!(
+            "The body is larger than the {limit} bytes that this server takes. Send fewer resources at a time."
+        );
+        Error::from(Fault::new(Kind::PayloadTooLarge, detail))
+    };
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > limit) {
+        return Err(too_large());
+    }
+    let mut body = web::BytesMut::with_capacity(announced.unwrap_or_default());
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            Error::from(Fault::body("", format!("the body did not arrive whole ({error}); nothing was stored")))
+        })?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Call {
+        app: app.clone(),
+        req_id,
+        path: request.path().to_owned(),
+        id: request.match_info().get("id").unwrap_or_default().to_owned(),
+        parameters: Parameters::parse(request.query_string()),
+        headers: request.headers().clone(),
+        body: body.freeze(),
+        client,
+    })
+}
+
+/// The media ranges of `Accept`, in lower case.
+fn accepts(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    headers
+        .get_all(header::ACCEPT)
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(','))
+        .map(|range| range.trim().to_ascii_lowercase())
+}
+
+/// JSON:API has a client turned away that takes its media type only with
+/// parameters. `q` is none of them.
+fn check_accept(headers: &HeaderMap) -> Result<()> {
+    let parametrised = |range: &String| {
+        let mut parts = range.split(';').map(str::trim);
+        parts.next() == Some(JSON_API) && parts.any(|parameter| !parameter.is_empty() && !parameter.starts_with("q="))
+    };
+    let ranges: Vec<_> = accepts(headers).filter(|range| !range.is_empty()).collect();
+    if ranges.is_empty() || !ranges.iter().all(parametrised) {
+        return Ok(());
+    }
+    let detail =
+        format!("Answers are {JSON_API} without parameters; send \"Accept: {JSON_API}\" or leave the header out.");
+    Err(Fault::new(Kind::NotAcceptable, detail).into())
+}
+
+/// The error document.
+#[derive(Serialize)]
+pub struct ErrorDocument<'a> {
+    meta: Meta,
+    errors: &'a [Fault],
+}
+
+impl<'a> ErrorDocument<'a> {
+    /// The document of these faults.
+    pub fn new(req_id: Uuid, errors: &'a [Fault]) -> Self {
+        Self { meta: Meta { req_id: req_id.to_string(), ..Meta::default() }, errors }
+    }
+}
+
+/// The answer to a request that failed.
+pub fn error_answer(error: &Error, req_id: Uuid) -> Answer {
+    if error.is_ours() {
+        log::error!("req_id={req_id} {error}");
+    }
+    let faults = error.faults();
+    let kind = faults.first().map_or(Kind::Internal, |fault| fault.kind);
+    let body = serde_json::to_vec(&ErrorDocument::new(req_id, &faults)).unwrap_or_default();
+    let headers = match kind {
+        Kind::Unauthorized => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))],
+        Kind::Unavailable => vec![(header::RETRY_AFTER, HeaderValue::from_static("5"))],
+        _ => Vec::new(),
+    };
+    Answer { status: kind.describe().0, content_type: JSON_API, headers, body }
+}
+
+fn respond(answer: Answer, req_id: Uuid) -> HttpResponse {
+    let mut response = HttpResponse::build(answer.status);
+    response.insert_header((header::CONTENT_TYPE, answer.content_type));
+    response.insert_header(("X-Request-Id", req_id.to_string()));
+    for header in answer.headers {
+        response.insert_header(header);
+    }
+    response.body(answer.body)
+}

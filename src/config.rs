@@ -1,0 +1,117 @@
+//! The settings of a gateway. The command line fills them in; nothing here is
+//! global.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+
+/// How the gateway serves. Every setting is a flag and an environment variable.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Address and port to listen on
+    #[arg(long, env = "BIND", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub bind: SocketAddr,
+    /// Lifetime of access tokens, in seconds
+    #[arg(long, env = "TOKEN_LIFETIME", default_value_t = 3600, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=31_536_000))]
+    pub token_lifetime: u32,
+    /// Lifetime of refresh tokens, in seconds
+    #[arg(long, env = "REFRESH_TOKEN_LIFETIME", default_value_t = 2_592_000, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=315_360_000))]
+    pub refresh_token_lifetime: u32,
+    /// Largest request body, in bytes
+    #[arg(long, env = "BODY_LIMIT", default_value_t = 16 * 1024 * 1024, value_name = "BYTES")]
+    pub body_limit: usize,
+    /// Threads that answer requests
+    #[arg(long, env = "WORKERS", default_value_t = processors(), value_name = "COUNT", value_parser = positive)]
+    pub workers: usize,
+    /// Seconds that requests in flight are given to finish on shutdown
+    #[arg(long, env = "SHUTDOWN_TIMEOUT", default_value_t = 30, value_name = "SECONDS")]
+    pub shutdown_timeout: u64,
+    /// Base of the links to the web application in `links.twine_web_app`
+    #[arg(long, env = "TWINE_WEB_APP", default_value = "https://app.example.com", value_name = "URL")]
+    pub twine_web_app: String,
+}
+
+/// Where the data is. Every command takes these.
+#[derive(Args, Clone)]
+pub struct DatabaseConfig {
+    /// Database, as `sqlite:FILE` or `postgres://user:password@host/database`
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = DatabaseConfig::DEFAULT_URL,
+        value_name = "URL",
+        hide_env_values = true,
+        global = true
+    )]
+    pub database_url: String,
+    /// Connections to the database at the most
+    #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 16, value_name = "COUNT", global = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub database_connections: u32,
+    /// Seconds that a request waits for a connection before it is answered 503
+    #[arg(long, env = "DATABASE_PATIENCE", default_value_t = 5, value_name = "SECONDS", global = true, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub database_patience: u64,
+}
+
+impl DatabaseConfig {
+    /// Where the data is when nothing is said.
+    pub const DEFAULT_URL: &'static str = "sqlite:retwine.sqlite";
+
+    /// What the pool is made from.
+    pub fn pool_options(&self) -> crate::db::PoolOptions {
+        crate::db::PoolOptions {
+            connections: self.database_connections,
+            patience: Duration::from_secs(self.database_patience),
+        }
+    }
+}
+
+/// The password of a database URL is shown to nobody.
+impl std::fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseConfig")
+            .field("database_url", &redact(&self.database_url))
+            .field("database_connections", &self.database_connections)
+            .field("database_patience", &self.database_patience)
+            .finish()
+    }
+}
+
+/// A database URL without its password.
+pub fn redact(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((credentials, place)) = rest.rsplit_once('@') else { return hide_parameter(url) };
+    let user = credentials.split(':').next().unwrap_or_default();
+    hide_parameter(&format!("{scheme}://{user}:***@{place}"))
+}
+
+/// libpq also takes the password as a parameter of the URL.
+fn hide_parameter(url: &str) -> String {
+    match url.split_once("password=") {
+        Some((before, after)) => {
+            let rest = after.split_once('&').map(|(_, rest)| format!("&{rest}")).unwrap_or_default();
+            format!("{before}password=***{rest}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "must be a whole number from 1".into())
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redact;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(redact("postgres://u:p@ss@h/d"), "postgres://u:***@h/d");
+        assert_eq!(redact("postgres://h/d?user=u&password=p&x=y"), "postgres://h/d?user=u&password=***&x=y");
+        assert_eq!(redact("sqlite:a.sqlite"), "sqlite:a.sqlite");
+    }
+}

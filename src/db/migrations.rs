@@ -1,0 +1,47 @@
+//! The schema's steps, embedded in the program, the same for both databases.
+
+use diesel::connection::SimpleConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::{Backend, Conn};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Takes the steps that are still to be taken and returns their names.
+///
+/// # Errors
+/// When a step fails; it is then undone whole and those before it stand.
+pub fn migrate(db: &mut Conn) -> Result<Vec<String>, Failure> {
+    provide_collation(db)?;
+    let taken = MigrationHarness::<Backend>::run_pending_migrations(db, MIGRATIONS)?;
+    Ok(taken.iter().map(ToString::to_string).collect())
+}
+
+/// The names of the steps that are still to be taken.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn pending(db: &mut Conn) -> Result<Vec<String>, Failure> {
+    let steps = MigrationHarness::<Backend>::pending_migrations(db, MIGRATIONS)?;
+    Ok(steps.iter().map(|step| step.name().to_string()).collect())
+}
+
+/// Takes every step back.
+///
+/// # Errors
+/// When a step cannot be taken back.
+pub fn revert_all(db: &mut Conn) -> Result<(), Failure> {
+    MigrationHarness::<Backend>::revert_all_migrations(db, MIGRATIONS).map(drop)
+}
+
+/// SQLite sorts text by its bytes under the name `binary`. PostgreSQL is given
+/// a collation of that name which does the same, so that both sort alike and
+/// one set of migrations can ask for it.
+fn provide_collation(db: &mut Conn) -> Result<(), Failure> {
+    if let Conn::Postgres(connection) = db {
+        connection.batch_execute(r#"CREATE COLLATION IF NOT EXISTS "binary" (PROVIDER = libc, LOCALE = 'C')"#)?;
+    }
+    Ok(())
+}

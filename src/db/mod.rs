@@ -1,0 +1,139 @@
+//! The store: one set of tables and queries on SQLite and on PostgreSQL.
+//!
+//! [`Conn`] is a connection to either. Queries are written once against it;
+//! the few places where the databases differ match on the variant and all of
+//! them are in this folder. [`Pool`] decides where and in which transaction
+//! queries run.
+
+mod connection;
+mod insert;
+mod json;
+mod migrations;
+mod page;
+mod pool;
+pub mod schema;
+mod writer;
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel::sqlite::SqliteConnection;
+
+pub use connection::Conn;
+pub use insert::insert_all;
+pub use json::Json;
+pub use migrations::{migrate, pending, revert_all};
+pub use page::{KeyValue, Page, Paging, Sort, SortKey, Window, load_page};
+pub use pool::{Pool, PoolOptions, Weight};
+
+use crate::id::Id;
+
+/// The database behind every query of this crate.
+pub type Backend = <Conn as diesel::Connection>::Backend;
+
+/// Which database a URL names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A file, made when it is not there.
+    Sqlite(String),
+    /// A libpq connection URI.
+    Postgres(String),
+}
+
+impl Target {
+    /// Reads a database URL: `sqlite:FILE` or `postgres://...`.
+    ///
+    /// # Errors
+    /// A sentence for the operator when it is neither. An unknown scheme is
+    /// refused rather than taken for a new file of that name.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        if let Some(file) = url.strip_prefix("sqlite:") {
+            let file = file.strip_prefix("//").unwrap_or(file);
+            if file.is_empty() || file.contains(":memory:") {
+                return Err("a SQLite database needs a file: sqlite:retwine.sqlite. (Memory would be a \
+                            database of its own for each connection.)"
+                    .into());
+            }
+            return Ok(Self::Sqlite(file.into()));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(url.into()));
+        }
+        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+        Err(format!(
+            "the database URL's scheme {scheme:?} is not one of sqlite, postgres: write sqlite:FILE or \
+             postgres://user:password@host/database"
+        ))
+    }
+}
+
+/// Opens a connection, set up as every connection of this program is.
+pub fn connect(target: &Target) -> ConnectionResult<Conn> {
+    let settle = |connection: &mut dyn FnMut(&str) -> QueryResult<()>, settings: &str| {
+        connection(settings).map_err(ConnectionError::CouldntSetupConfiguration)
+    };
+    match target {
+        Target::Sqlite(file) => {
+            let mut connection = SqliteConnection::establish(file)?;
+            settle(&mut |sql| connection.batch_execute(sql), SQLITE_SETTINGS)?;
+            Ok(Conn::Sqlite(connection))
+        }
+        Target::Postgres(url) => {
+            let mut connection = PgConnection::establish(url)?;
+            settle(&mut |sql| connection.batch_execute(sql), POSTGRES_SETTINGS)?;
+            Ok(Conn::Postgres(connection))
+        }
+    }
+}
+
+/// `FULL`: an acknowledged write survives a power cut. The cache is counted in
+/// KiB per connection. `busy_timeout` is for other processes on the same file;
+/// writers of this one queue in [`writer`].
+const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                               PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;";
+
+const POSTGRES_SETTINGS: &str = "SET client_min_messages TO warning; SET TIME ZONE 'UTC';";
+
+impl Conn {
+    /// Holds other writers of this organization back until the transaction
+    /// ends, so that what was looked up still holds when it is acted upon.
+    ///
+    /// SQLite has one writer at a time anyway.
+    pub fn serialize(&mut self, organization: Id) -> QueryResult<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(connection) => {
+                let key = organization
+                    .as_str()
+                    .bytes()
+                    .fold(0_i64, |key, byte| key.wrapping_mul(31).wrapping_add(i64::from(byte)));
+                diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+                    .bind::<BigInt, _>(key)
+                    .execute(connection)
+                    .map(drop)
+            }
+        }
+    }
+}
+
+/// Values in portions that one statement can take.
+pub fn chunks<T>(values: impl IntoIterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
+    let mut values = values.into_iter();
+    std::iter::from_fn(move || Some(values.by_ref().take(10_000).collect::<Vec<_>>()).filter(|chunk| !chunk.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Target;
+
+    #[test]
+    fn a_database_url_names_its_database() {
+        assert_eq!(Target::parse("sqlite:a.sqlite"), Ok(Target::Sqlite("a.sqlite".into())));
+        assert_eq!(Target::parse("sqlite:///var/a.sqlite"), Ok(Target::Sqlite("/var/a.sqlite".into())));
+        assert_eq!(Target::parse("postgres://h/d"), Ok(Target::Postgres("postgres://h/d".into())));
+        for refused in ["", "retwine.sqlite", "mysql://h/d", "sqlite:", "sqlite::memory:"] {
+            assert!(Target::parse(refused).is_err(), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Pages of a list, counted, sorted, and cut by number or by cursor.
+
+use diesel::QueryResult;
+use diesel::dsl::{CountStar, count_star};
+use diesel::expression::{AppearsOnTable, Expression, ValidGrouping, is_aggregate};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_dsl::methods::{FilterDsl, LimitDsl, LoadQuery, OffsetDsl, OrderDsl, SelectDsl};
+use diesel::sql_types::{Bool, Text, Timestamp};
+
+use super::{Backend, Conn};
+use crate::error::Result;
+use crate::id::Id;
+use crate::time::Instant;
+
+/// What a list can be sorted by: a name of the API, its column, and the value
+/// of a row there.
+pub struct Sort<R> {
+    /// The name in `sort`.
+    pub name: &'static str,
+    /// The SQL expression, never NULL: the databases disagree on where NULL
+    /// stands.
+    pub column: &'static str,
+    /// The same of a row at hand.
+    pub value: fn(&R) -> KeyValue,
+}
+
+/// A value that rows are sorted by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeyValue {
+    /// Sorted by its bytes.
+    Text(String),
+    /// Sorted by time.
+    Instant(Instant),
+}
+
+impl KeyValue {
+    /// A text that may be absent and then sorts as an empty one.
+    pub fn text(text: Option<&str>) -> Self {
+        Self::Text(text.unwrap_or_default().to_owned())
+    }
+}
+
+/// One key of a sort order.
+pub struct SortKey<R: 'static> {
+    /// What is sorted by.
+    pub sort: &'static Sort<R>,
+    /// Whether the greatest comes first.
+    pub descending: bool,
+}
+
+/// Which part of a list is asked for.
+pub struct Window<R: 'static> {
+    /// The sort keys. The id always follows as the last, in the direction of
+    /// the one before it, so that the order is total.
+    pub order: Vec<SortKey<R>>,
+    /// The part.
+    pub paging: Paging,
+}
+
+/// How a list is cut.
+#[derive(Clone, Debug)]
+pub enum Paging {
+    /// Not at all.
+    All,
+    /// By page number, from 1.
+    Skip {
+        /// The page.
+        number: i64,
+        /// Rows on a page; 0 asks for the count alone.
+        size: i64,
+    },
+    /// By cursor.
+    Cursor {
+        /// Rows at the most; 0 asks for the count alone.
+        limit: i64,
+        /// The sort values and the id of the row before the first.
+        after: Option<(Vec<KeyValue>, Id)>,
+    },
+}
+
+/// A part of a list.
+pub struct Page<R> {
+    /// The rows, in order.
+    pub rows: Vec<R>,
+    /// How many match in all.
+    pub count: i64,
+    /// Whether rows follow after the last of these.
+    pub more: bool,
+}
+
+impl<R> Window<R> {
+    fn descending(&self) -> bool {
+        self.order.last().is_some_and(|key| key.descending)
+    }
+}
+
+/// Loads a page: one query for the count, one for the rows.
+///
+/// `matching` starts the query, filtered but neither sorted nor cut; it is
+/// called once for each of the two.
+pub fn load_page<'q, Q, R>(
+    db: &mut Conn,
+    window: &Window<R>,
+    table: &'static str,
+    matching: impl Fn() -> Q,
+) -> Result<Page<R>>
+where
+    Q: SelectDsl<CountStar, Output: LoadQuery<'q, Conn, i64>>
+        + FilterDsl<After, Output = Q>
+        + OrderDsl<Order, Output = Q>
+        + LimitDsl<Output = Q>
+        + OffsetDsl<Output = Q>
+        + LoadQuery<'q, Conn, R>,
+{
+    let count = matching().select(count_star()).internal_load(db)?.next().transpose()?.unwrap_or_default();
+    let rows = matching().order(Order::of(window, table));
+    let (rows, limit, offset) = match &window.paging {
+        Paging::All => (rows, i64::MAX, 0),
+        Paging::Skip { number, size } => (rows, *size, size.saturating_mul(number - 1)),
+        Paging::Cursor { limit, after: None } => (rows, *limit, 0),
+        Paging::Cursor { limit, after: Some((values, id)) } => {
+            (rows.filter(After::of(window, table, values, *id)), *limit, 0)
+        }
+    };
+    if limit == 0 || offset >= count {
+        return Ok(Page { rows: Vec::new(), count, more: false });
+    }
+    // One more than asked for tells whether there is a next page.
+    let mut rows: Vec<R> =
+        rows.limit(limit.saturating_add(1)).offset(offset).internal_load(db)?.collect::<QueryResult<_>>()?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    Ok(Page { rows, count, more })
+}
+
+/// The ORDER BY of a window.
+#[derive(Debug)]
+pub struct Order(String);
+
+impl Order {
+    fn of<R>(window: &Window<R>, table: &str) -> Self {
+        let direction = |descending: bool| if descending { " DESC" } else { "" };
+        let mut sql = String::new();
+        for key in &window.order {
+            sql += key.sort.column;
+            sql += direction(key.descending);
+            sql += ", ";
+        }
+        Self(format!("{sql}{table}.id{}", direction(window.descending())))
+    }
+}
+
+impl QueryFragment<Backend> for Order {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Backend>) -> QueryResult<()> {
+        out.push_sql(&self.0);
+        Ok(())
+    }
+}
+
+/// The condition that a row stands behind another in a window's order.
+#[derive(Debug)]
+pub struct After(Vec<Piece>);
+
+#[derive(Debug)]
+enum Piece {
+    Sql(String),
+    Value(KeyValue),
+}
+
+impl After {
+    /// `(a, b, id) > (x, y, z)`, which an index serves; written out where the
+    /// directions differ, because SQL compares rows in one direction only.
+    fn of<R>(window: &Window<R>, table: &str, values: &[KeyValue], id: Id) -> Self {
+        let mut keys: Vec<(String, bool, KeyValue)> = window
+            .order
+            .iter()
+            .zip(values)
+            .map(|(key, value)| (key.sort.column.to_owned(), key.descending, value.clone()))
+            .collect();
+        keys.push((format!("{table}.id"), window.descending(), KeyValue::Text(id.to_string())));
+
+        let beyond = |descending: bool| if descending { " < " } else { " > " };
+        let mut pieces = Vec::new();
+        if keys.iter().all(|(_, descending, _)| *descending == window.descending()) {
+            let columns: Vec<_> = keys.iter().map(|(column, ..)| column.as_str()).collect();
+            pieces.push(Piece::Sql(format!("({}){}", columns.join(", "), beyond(window.descending()))));
+            let mut before = "(";
+            for (.., value) in keys {
+                pieces.extend([Piece::Sql(before.into()), Piece::Value(value)]);
+                before = ", ";
+            }
+            pieces.push(Piece::Sql(")".into()));
+        } else {
+            for last in 0..keys.len() {
+                let mut before = if last == 0 { "((" } else { ") OR (" };
+                for (at, (column, descending, value)) in keys.iter().take(last + 1).enumerate() {
+                    let compare = if at == last { beyond(*descending) } else { " = " };
+                    pieces.push(Piece::Sql(format!("{before}{column}{compare}")));
+                    pieces.push(Piece::Value(value.clone()));
+                    before = " AND ";
+                }
+            }
+            pieces.push(Piece::Sql("))".into()));
+        }
+        Self(pieces)
+    }
+}
+
+impl QueryFragment<Backend> for After {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Backend>) -> QueryResult<()> {
+        for piece in &self.0 {
+            match piece {
+                Piece::Sql(sql) => out.push_sql(sql),
+                Piece::Value(KeyValue::Text(text)) => out.push_bind_param::<Text, _>(text)?,
+                Piece::Value(KeyValue::Instant(instant)) => out.push_bind_param::<Timestamp, _>(instant)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl QueryId for Order {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl QueryId for After {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Expression for Order {
+    type SqlType = Bool;
+}
+
+impl Expression for After {
+    type SqlType = Bool;
+}
+
+impl<T> AppearsOnTable<T> for Order {}
+
+impl<T> AppearsOnTable<T> for After {}
+
+impl ValidGrouping<()> for After {
+    type IsAggregate = is_aggregate::No;
+}

@@ -1,0 +1,137 @@
+//! Where queries run: [`Pool::read`] and [`Pool::write`], and nowhere else.
+
+use std::time::Duration;
+
+use actix_web::web;
+use diesel::Connection;
+use diesel::r2d2::R2D2Connection;
+
+use super::writer::{Writer, unless_panic};
+use super::{Conn, Target, connect};
+use crate::error::{Error, Result};
+
+/// How long a read may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// A few look-ups by key.
+    Short,
+    /// Anything that can take milliseconds.
+    Long,
+}
+
+/// How many connections there are and how long one is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolOptions {
+    /// Connections at the most.
+    pub connections: u32,
+    /// How long a request waits for one of them.
+    pub patience: Duration,
+}
+
+/// The connections of one gateway. Cloning it shares them.
+#[derive(Clone)]
+pub struct Pool {
+    connections: r2d2::Pool<Manager>,
+    /// SQLite's only writer; on PostgreSQL every connection writes.
+    writer: Option<Writer>,
+}
+
+/// How often a transaction that loses a race on PostgreSQL is run again.
+const ATTEMPTS: u32 = 8;
+
+impl Pool {
+    /// Opens the database.
+    ///
+    /// # Errors
+    /// When it cannot be reached or opened.
+    pub fn open(target: &Target, options: PoolOptions) -> Result<Self> {
+        let first = connect(target).map_err(|error| Error::Unavailable(error.to_string()))?;
+        let connections = r2d2::Pool::builder()
+            .max_size(options.connections)
+            .min_idle(Some(1))
+            .connection_timeout(options.patience)
+            .test_on_check_out(false)
+            .error_handler(Box::new(r2d2::LoggingErrorHandler))
+            .build(Manager(target.clone()))?;
+        let writer = match first {
+            Conn::Sqlite(_) => Some(Writer::start(first)),
+            Conn::Postgres(_) => None,
+        };
+        Ok(Self { connections, writer })
+    }
+
+    /// Whether it is SQLite.
+    pub fn is_sqlite(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// Runs queries that change nothing.
+    ///
+    /// Short ones run on the spot when they are SQLite's: going to another
+    /// thread and back costs more than they do. All others would hold up the
+    /// requests that share this thread and go to the blocking pool.
+    pub async fn read<T, F>(&self, weight: Weight, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        if weight == Weight::Short
+            && self.writer.is_some()
+            && let Some(mut connection) = self.connections.try_get()
+        {
+            return work(&mut connection);
+        }
+        let connections = self.connections.clone();
+        web::block(move || work(&mut *connections.get()?))
+            .await
+            .unwrap_or_else(|_| Err(Error::Internal("the blocking pool dropped a read".into())))
+    }
+
+    /// Runs queries in one transaction and returns when it is durable.
+    ///
+    /// On PostgreSQL the work is run again when it loses a race against
+    /// another transaction, so it must not change what it has captured.
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        if let Some(writer) = &self.writer {
+            return writer.run(work).await;
+        }
+        let connections = self.connections.clone();
+        web::block(move || {
+            let mut connection = connections.get()?;
+            let mut attempt = 1;
+            loop {
+                let outcome = connection.transaction(|db| unless_panic(|| work(db)));
+                match outcome {
+                    Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                    outcome => return outcome,
+                }
+            }
+        })
+        .await
+        .unwrap_or_else(|_| Err(Error::Internal("the blocking pool dropped a write".into())))
+    }
+}
+
+/// Makes connections for the pool.
+struct Manager(Target);
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Conn;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> std::result::Result<Conn, Self::Error> {
+        connect(&self.0).map_err(diesel::r2d2::Error::ConnectionError)
+    }
+
+    fn is_valid(&self, connection: &mut Conn) -> std::result::Result<(), Self::Error> {
+        connection.ping().map_err(diesel::r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, connection: &mut Conn) -> bool {
+        std::thread::panicking() || connection.is_broken()
+    }
+}

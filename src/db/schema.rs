@@ -1,0 +1,169 @@
+//! The tables, column for column as the migrations leave them.
+#![expect(missing_docs, reason = "the migrations say what the columns mean")]
+
+diesel::table! {
+    organizations (id) {
+        id -> Text,
+        name -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    groups (id) {
+        id -> Text,
+        organization_id -> Text,
+        name -> Text,
+        bio -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    coaches (id) {
+        id -> Text,
+        organization_id -> Text,
+        first_name -> Nullable<Text>,
+        last_name -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    coach_groups (coach_id, group_id) {
+        coach_id -> Text,
+        group_id -> Text,
+    }
+}
+
+diesel::table! {
+    clients (id) {
+        id -> Text,
+        organization_id -> Text,
+        name -> Text,
+        scope -> Text,
+        secret_hash -> Text,
+        created_at -> Timestamp,
+        revoked_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    client_groups (client_id, group_id) {
+        client_id -> Text,
+        group_id -> Text,
+    }
+}
+
+diesel::table! {
+    tokens (id) {
+        id -> Text,
+        client_id -> Text,
+        family -> Text,
+        access_hash -> Text,
+        refresh_hash -> Text,
+        created_at -> Timestamp,
+        expires_at -> Timestamp,
+        refreshable_until -> Timestamp,
+        spent_at -> Nullable<Timestamp>,
+        revoked_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    patients (id) {
+        id -> Text,
+        organization_id -> Text,
+        first_name -> Nullable<Text>,
+        last_name -> Nullable<Text>,
+        email_address -> Nullable<Text>,
+        birth_date -> Nullable<Date>,
+        gender -> Nullable<Text>,
+        note -> Nullable<Text>,
+        phone_numbers -> Text,
+        addresses -> Text,
+        identifiers -> Text,
+        archived -> Bool,
+        archive_history -> Text,
+        statement -> Nullable<Text>,
+        invited_at -> Nullable<Timestamp>,
+        enrolled_at -> Timestamp,
+        first_access_at -> Nullable<Timestamp>,
+        last_access_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    patient_groups (patient_id, group_id) {
+        patient_id -> Text,
+        group_id -> Text,
+        position -> Integer,
+    }
+}
+
+diesel::table! {
+    patient_coaches (patient_id, coach_id) {
+        patient_id -> Text,
+        coach_id -> Text,
+        is_primary -> Bool,
+        position -> Integer,
+    }
+}
+
+diesel::table! {
+    identifiers (id) {
+        id -> Text,
+        organization_id -> Text,
+        patient_id -> Nullable<Text>,
+        coach_id -> Nullable<Text>,
+        system -> Text,
+        value -> Text,
+        is_unique -> Bool,
+    }
+}
+
+diesel::table! {
+    patient_health_metrics (id) {
+        id -> Text,
+        organization_id -> Text,
+        patient_id -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        code -> Nullable<Text>,
+        value -> Nullable<Text>,
+        systolic -> Nullable<Text>,
+        diastolic -> Nullable<Text>,
+        unit -> Nullable<Text>,
+        occurred_at -> Timestamp,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::joinable!(tokens -> clients (client_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    organizations,
+    groups,
+    coaches,
+    coach_groups,
+    clients,
+    client_groups,
+    tokens,
+    patients,
+    patient_groups,
+    patient_coaches,
+    identifiers,
+    patient_health_metrics,
+);

@@ -1,0 +1,271 @@
+//! Everything that can go wrong, and what a client is told of it.
+//!
+//! A [`Fault`] is the client's and is described to it, all faults of a request
+//! together. Every other [`Error`] is ours: its cause goes to the log under the
+//! request's id, and the client reads a fixed sentence.
+
+use std::cell::RefCell;
+
+use actix_web::http::StatusCode;
+use diesel::result::DatabaseErrorKind;
+use serde::Serialize;
+
+/// The outcome of anything that can fail while a request is answered.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a request has no other answer than an error document.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request cannot be granted; at least one fault says why.
+    #[error("rejected: {0:?}")]
+    Rejected(Vec<Fault>),
+    /// The database refused or failed.
+    #[error("database: {0}")]
+    Database(#[from] diesel::result::Error),
+    /// No connection to the database could be had, or too many wait for one.
+    #[error("database out of reach: {0}")]
+    Unavailable(String),
+    /// A fault of this program.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// The faults of the answer: the client's own, or one fixed sentence.
+    pub fn faults(&self) -> Vec<Fault> {
+        match self {
+            Self::Rejected(faults) => faults.clone(),
+            error if error.is_unavailable() => vec![Fault::new(
+                Kind::Unavailable,
+                "The database cannot be reached right now and nothing was stored. Send the same request again after \
+                 the seconds that Retry-After names.",
+            )],
+            _ => vec![Fault::new(
+                Kind::Internal,
+                "The server failed to answer this request. Its operator finds the cause in the log under meta.req_id.",
+            )],
+        }
+    }
+
+    /// Whether the log must say more than the client is told.
+    pub fn is_ours(&self) -> bool {
+        !matches!(self, Self::Rejected(_))
+    }
+
+    fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Database(diesel::result::Error::BrokenTransactionManager) => true,
+            Self::Database(diesel::result::Error::DatabaseError(kind, cause)) => {
+                matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
+                    || LOST.iter().any(|sign| cause.message().contains(sign))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the same transaction may succeed when it is run again: it lost
+    /// a race against another one.
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::Database(diesel::result::Error::DatabaseError(kind, cause)) => {
+                matches!(kind, DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation)
+                    || cause.message().contains("deadlock detected")
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What the databases say, in words only, when they are out of reach.
+const LOST: [&str; 8] = [
+    "database is locked",
+    "server closed the connection",
+    "no connection to the server",
+    "terminating connection",
+    "the database system is",
+    "connection not open",
+    "could not connect",
+    "SSL SYSCALL",
+];
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Rejected(vec![fault])
+    }
+}
+
+impl From<r2d2::Error> for Error {
+    fn from(error: r2d2::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// What kind of fault it is; status, code and title follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The bearer token is missing or no good.
+    Unauthorized,
+    /// The token endpoint does not know these credentials.
+    InvalidCredentials,
+    /// The token endpoint does not offer this grant.
+    InvalidGrantType,
+    /// Something outside the caller's scope is named.
+    Forbidden,
+    /// There is nothing at this path for this caller.
+    ResourceNotFound,
+    /// A query parameter is unknown or wrong.
+    InvalidParameter,
+    /// A query parameter that JSON:API itself wants refused with 400.
+    UnsupportedParameter,
+    /// The body is wrong.
+    InvalidBodyParameter,
+    /// The path is known, the method on it is not.
+    MethodNotAllowed,
+    /// The client accepts nothing that can be sent.
+    NotAcceptable,
+    /// The body took too long to arrive.
+    RequestTimeout,
+    /// The body is larger than this server takes.
+    PayloadTooLarge,
+    /// The body is of a media type that is not taken.
+    UnsupportedMediaType,
+    /// The database is out of reach.
+    Unavailable,
+    /// A fault of ours.
+    Internal,
+}
+
+impl Kind {
+    /// Status, code and title. The code is one of the vendor's seven or absent:
+    /// typed clients refuse any other.
+    pub fn describe(self) -> (StatusCode, Option<&'static str>, &'static str) {
+        match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, Some("Unauthorized"), "Unauthorized"),
+            Self::InvalidCredentials => (StatusCode::UNAUTHORIZED, Some("InvalidCredentials"), "Invalid credentials"),
+            Self::InvalidGrantType => (StatusCode::CONFLICT, Some("InvalidGrantType"), "Invalid grant type"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, Some("Forbidden"), "Forbidden"),
+            Self::ResourceNotFound => (StatusCode::NOT_FOUND, Some("ResourceNotFound"), "Resource not found"),
+            Self::InvalidParameter => (StatusCode::CONFLICT, Some("InvalidParameter"), "Invalid parameter"),
+            Self::UnsupportedParameter => (StatusCode::BAD_REQUEST, Some("InvalidParameter"), "Unsupported parameter"),
+            Self::InvalidBodyParameter => {
+                (StatusCode::CONFLICT, Some("InvalidBodyParameter"), "Invalid body parameter")
+            }
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, None, "Method not allowed"),
+            Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, None, "Not acceptable"),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, None, "Request timeout"),
+            Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, None, "Payload too large"),
+            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None, "Unsupported media type"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None, "Service unavailable"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, None, "Internal server error"),
+        }
+    }
+}
+
+/// One thing that is wrong with a request: an error object of JSON:API.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// What kind of fault it is.
+    pub kind: Kind,
+    /// What was wrong and what would be right, for a person who has only the
+    /// client's log.
+    pub detail: String,
+    /// Which part of the request it is about.
+    pub source: Option<Source>,
+}
+
+/// The part of a request that a fault is about.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A JSON pointer into the request document.
+    Pointer(String),
+    /// The name of a query parameter.
+    Parameter(String),
+}
+
+impl Fault {
+    /// A fault of the whole request.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), source: None }
+    }
+
+    /// A fault at a place in the body.
+    pub fn body(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(Kind::InvalidBodyParameter, detail).at(Source::Pointer(pointer.into()))
+    }
+
+    /// A fault of a query parameter.
+    pub fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(Kind::InvalidParameter, detail).at(Source::Parameter(name.into()))
+    }
+
+    /// The answer to a path that leads nowhere for this caller, whatever the
+    /// reason.
+    pub fn not_found() -> Self {
+        Self::new(Kind::ResourceNotFound, "There is no such resource, or it is not within the scope of this token.")
+    }
+
+    /// The same fault, said of this part of the request.
+    #[must_use]
+    pub fn at(self, source: Source) -> Self {
+        Self { source: Some(source), ..self }
+    }
+}
+
+impl Serialize for Fault {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Object<'a> {
+            status: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            code: Option<&'static str>,
+            title: &'static str,
+            detail: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            source: Option<&'a Source>,
+        }
+        let (status, code, title) = self.kind.describe();
+        Object { status: status.as_str(), code, title, detail: &self.detail, source: self.source.as_ref() }
+            .serialize(serializer)
+    }
+}
+
+/// The faults found so far. Looking for faults goes on after the first, so that
+/// one answer lists them all.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(RefCell<Vec<Fault>>);
+
+impl Faults {
+    /// Adds a fault.
+    pub fn add(&self, fault: Fault) {
+        self.0.borrow_mut().push(fault);
+    }
+
+    /// Whether there is a fault at this place in the body or below it.
+    pub fn any_within(&self, pointer: &str) -> bool {
+        let within = |at: &str| at.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.0.borrow().iter().any(|fault| matches!(&fault.source, Some(Source::Pointer(at)) if within(at)))
+    }
+
+    /// Ends the search.
+    ///
+    /// # Errors
+    /// With every fault that was added, in the order in which their places
+    /// stand in the request.
+    pub fn check(&self) -> Result<()> {
+        let mut faults = self.0.take();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        faults.sort_by_cached_key(|fault| match &fault.source {
+            Some(Source::Pointer(pointer)) => item_of(pointer),
+            _ => 0,
+        });
+        Err(Error::Rejected(faults))
+    }
+}
+
+/// The index of the item of `data` that a pointer leads into.
+fn item_of(pointer: &str) -> usize {
+    pointer.strip_prefix("/data/").and_then(|rest| rest.split('/').next()?.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,311 @@
+//! One handler for each verb, for all types.
+//!
+//! Each reads the parameters and the document, goes to the database once, and
+//! writes what came back. What is wrong with a request is collected on the way
+//! and answered only there, after the token was checked: who has none learns
+//! nothing but that.
+
+use actix_web::http::StatusCode;
+use serde::Serialize;
+
+use crate::auth::Scope;
+use crate::call::{Answer, Call};
+use crate::db::{Conn, Page, Weight, Window};
+use crate::error::{Error, Fault, Faults, Result};
+use crate::jsonapi::answer::{Data, Document, Meta, Pairs, Relationships, ResourceObject};
+use crate::jsonapi::cursor::Cursor;
+use crate::jsonapi::document::{ClientId, Shape, read_document};
+use crate::jsonapi::query::PageLinks;
+use crate::jsonapi::{Filters, Included, Items, Notes, Parameters, View};
+use crate::resource::{Create, Fetch, HasMany, HasOne, List, Resource, Update, Upsert, Written};
+
+/// `GET /type/{id}`
+pub async fn fetch<R: Fetch>(call: Call) -> Result<Answer> {
+    let id = call.path_id();
+    let (view, faults) = view::<R>(&call);
+    let loaded = call
+        .read(Weight::Short, move |db, scope| {
+            faults.check()?;
+            let row = R::fetch(db, scope, id.ok_or_else(Fault::not_found)?)?;
+            Loaded::load(db, scope, vec![row], view)
+        })
+        .await?;
+    loaded.answer_one(StatusCode::OK, &call.meta(), None)
+}
+
+/// `GET /type/{id}/{relationship}` of a to-one relationship.
+pub async fn related_one<R: HasOne<T>, T: Fetch>(call: Call) -> Result<Answer> {
+    let id = call.path_id();
+    let (view, faults) = view::<T>(&call);
+    let loaded = call
+        .read(Weight::Short, move |db, scope| {
+            faults.check()?;
+            let row = R::related(db, scope, id.ok_or_else(Fault::not_found)?)?;
+            Loaded::load(db, scope, vec![row], view)
+        })
+        .await?;
+    loaded.answer_one(StatusCode::OK, &call.meta(), Some(&[("self", call.parameters.link(&call.path, &[]))]))
+}
+
+/// `GET /type`
+pub async fn list<R: List>(call: Call) -> Result<Answer> {
+    let filter = R::filter(&Filters(&call.parameters));
+    list_filtered::<R, _>(call, move |_, _| Ok(filter)).await
+}
+
+/// `GET /type/{id}/{relationship}` of a to-many relationship.
+pub async fn related_many<R: HasMany<T>, T: List>(call: Call) -> Result<Answer> {
+    let id = call.path_id();
+    list_filtered::<T, _>(call, move |db, scope| R::related(db, scope, id.ok_or_else(Fault::not_found)?)).await
+}
+
+async fn list_filtered<R: List, F>(call: Call, filter: F) -> Result<Answer>
+where
+    F: FnOnce(&mut Conn, &Scope) -> Result<R::Filter> + Send + 'static,
+{
+    let window = call.parameters.window(&call.path, R::SORTS, R::PAGING);
+    let (view, faults) = view::<R>(&call);
+    let (loaded, window, count, more) = call
+        .read(Weight::Long, move |db, scope| {
+            let filter = filter(db, scope)?;
+            let Page { rows, count, more } = R::list(db, scope, &filter, &window, &faults)?;
+            faults.check()?;
+            Ok((Loaded::load(db, scope, rows, view)?, window, count, more))
+        })
+        .await?;
+    let links = page_links(&call, &loaded.rows, &window, count, more);
+    loaded.answer_many(StatusCode::OK, &Meta { count: Some(count), ..call.meta() }, Some(&links))
+}
+
+fn page_links<R: List>(
+    call: &Call,
+    rows: &[R],
+    window: &Window<R>,
+    count: i64,
+    more: bool,
+) -> Vec<(&'static str, String)> {
+    let (parameters, path) = (&call.parameters, &call.path);
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|last| Cursor { values: last.sort_values(window), id: last.id() }.write(&parameters.list(path)));
+    let pages = PageLinks::of(&window.paging, count, next, parameters.cursor());
+    pages.links.iter().map(|(name, page)| (*name, parameters.link(path, page))).collect()
+}
+
+/// `POST /type`
+pub async fn create<R: Create>(call: Call) -> Result<Answer> {
+    call.check_content_type()?;
+    let (view, faults) = view::<R>(&call);
+    let found = Notes::beside(faults);
+    let shape = Shape { kind: R::TYPE, id: R::CLIENT_ID, many: true };
+    let (items, options) = read_document(&call.body, shape, &found, R::options, R::read);
+    let options = options.unwrap_or_default();
+    let many = items.many;
+    let (loaded, notes) = call
+        .write(move |db, scope| {
+            let notes = found.clone();
+            let written = R::create(db, scope, &items, &options, &notes)?;
+            notes.check()?;
+            let rows = kept(written, &items, &notes);
+            Ok((Loaded::load(db, scope, rows, view.clone())?, notes))
+        })
+        .await?;
+    let meta = written_meta(&call, &notes);
+    if many { loaded.answer_many(R::CREATED, &meta, None) } else { loaded.answer_one(R::CREATED, &meta, None) }
+}
+
+/// The resources of the answer: those created, or the one that was there when
+/// the only one posted was skipped.
+fn kept<R, N>(written: Vec<Written<R>>, items: &Items<N>, notes: &Notes) -> Vec<R> {
+    let mut rows = Vec::with_capacity(written.len());
+    for (outcome, (pointer, _)) in written.into_iter().zip(&items.items) {
+        match outcome {
+            Written::Created(row) => rows.push(row),
+            Written::Skipped(row) => {
+                notes.ignore(pointer);
+                rows.extend(row);
+            }
+        }
+    }
+    rows
+}
+
+/// `PATCH /type/{id}`
+pub async fn update<R: Update>(call: Call) -> Result<Answer> {
+    call.check_content_type()?;
+    let id = call.path_id();
+    let (view, faults) = view::<R>(&call);
+    let found = Notes::beside(faults);
+    let shape = Shape { kind: R::TYPE, id: ClientId::Is(&call.id), many: false };
+    let (items, _) = read_document(&call.body, shape, &found, |_| (), R::changes);
+    let (loaded, notes) = call
+        .write(move |db, scope| {
+            let notes = found.clone();
+            db.serialize(scope.organization)?;
+            let id = id.ok_or_else(Fault::not_found)?;
+            // Who may not see the resource is not told what is wrong with the body either.
+            let row = R::fetch(db, scope, id)?;
+            let Some((_, changes)) = items.items.first() else { return rejected(&notes) };
+            let row = R::update(db, scope, row, changes, &notes)?;
+            notes.check()?;
+            Ok((Loaded::load(db, scope, vec![row], view.clone())?, notes))
+        })
+        .await?;
+    loaded.answer_one(StatusCode::OK, &written_meta(&call, &notes), None)
+}
+
+/// `PUT /type`
+pub async fn upsert<R: Upsert>(call: Call) -> Result<Answer> {
+    call.check_content_type()?;
+    let (view, faults) = view::<R>(&call);
+    let found = Notes::beside(faults);
+    let shape = Shape { kind: R::TYPE, id: ClientId::Ignored, many: false };
+    let (items, query) = read_document(&call.body, shape, &found, R::query, R::changes);
+    let query = query.flatten();
+    if query.is_none() {
+        found.faults.add(Fault::body("/meta/query", R::QUERY));
+    }
+    let (loaded, notes) = call
+        .write(move |db, scope| {
+            let notes = found.clone();
+            db.serialize(scope.organization)?;
+            let (Some(query), Some(item)) = (&query, items.items.first()) else { return rejected(&notes) };
+            let Some(row) = R::upsert(db, scope, query, item, &notes)? else { return rejected(&notes) };
+            notes.check()?;
+            Ok((Loaded::load(db, scope, vec![row], view.clone())?, notes))
+        })
+        .await?;
+    loaded.answer_one(StatusCode::OK, &written_meta(&call, &notes), None)
+}
+
+/// The end of a request that noted faults prevent from being carried out.
+fn rejected<T>(notes: &Notes) -> Result<T> {
+    notes.check()?;
+    Err(Error::Internal("a request was not carried out, and no fault noted".into()))
+}
+
+fn written_meta(call: &Call, notes: &Notes) -> Meta {
+    Meta { ignored: notes.ignored(), warnings: notes.warnings(), ..call.meta() }
+}
+
+/// What a request asks of the resources in its answer, and all faults of its
+/// parameters. The last to look at them.
+pub fn view<R: Resource>(call: &Call) -> (View, Faults) {
+    let parameters: &Parameters = &call.parameters;
+    let view = View {
+        fieldsets: parameters.fieldsets(),
+        include: parameters.include(R::INCLUDES),
+        web_app: call.app.config.twine_web_app.clone(),
+    };
+    parameters.refuse_unread();
+    (view, parameters.faults.clone())
+}
+
+/// Rows with all that an answer shows of them.
+pub struct Loaded<R> {
+    rows: Vec<R>,
+    relationships: Vec<Relationships>,
+    included: Included,
+}
+
+impl<R: Resource> Loaded<R> {
+    /// Loads what belongs to these rows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn load(db: &mut Conn, scope: &Scope, rows: Vec<R>, view: View) -> Result<Self> {
+        let relationships = R::relationships(db, scope, &rows)?;
+        let paths = view.include.clone();
+        let mut included = Included::new(view);
+        for path in paths {
+            R::include(db, scope, &rows, path, &mut included)?;
+        }
+        Ok(Self { rows, relationships, included })
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &[R] {
+        &self.rows
+    }
+
+    /// The answer that shows the only row.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn answer_one(
+        &self,
+        status: StatusCode,
+        meta: &Meta,
+        links: Option<&[(&'static str, String)]>,
+    ) -> Result<Answer> {
+        Answer::document(status, &self.document(meta, links, false)?)
+    }
+
+    /// The answer that shows all rows.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn answer_many(
+        &self,
+        status: StatusCode,
+        meta: &Meta,
+        links: Option<&[(&'static str, String)]>,
+    ) -> Result<Answer> {
+        Answer::document(status, &self.document(meta, links, true)?)
+    }
+
+    /// The document that shows the only row, or all.
+    ///
+    /// # Errors
+    /// When the only row is not there.
+    pub fn document<'a>(
+        &'a self,
+        meta: &'a Meta,
+        links: Option<&'a [(&'static str, String)]>,
+        many: bool,
+    ) -> Result<Document<'a, Data<impl Serialize + 'a>>> {
+        let mut objects = self.objects();
+        let data = if many {
+            Data::Many(objects.collect())
+        } else {
+            Data::One(objects.next().ok_or_else(|| Error::Internal("an answer without its resource".into()))?)
+        };
+        let included = R::INCLUDED.then_some(&self.included);
+        Ok(Document { meta, links: links.map(Pairs), data, included })
+    }
+
+    fn objects(&self) -> impl Iterator<Item = ResourceObject<'_, R>> {
+        self.rows
+            .iter()
+            .zip(&self.relationships)
+            .map(|(row, relationships)| object(row, relationships, &self.included.view))
+    }
+}
+
+impl Included {
+    /// Adds resources with their relationships.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn add_all<R: Resource>(&mut self, db: &mut Conn, scope: &Scope, rows: &[R]) -> Result<()> {
+        for (row, relationships) in rows.iter().zip(R::relationships(db, scope, rows)?) {
+            let view = std::mem::take(&mut self.view);
+            self.add(&object(row, &relationships, &view));
+            self.view = view;
+        }
+        Ok(())
+    }
+}
+
+fn object<'a, R: Resource>(row: &'a R, relationships: &'a Relationships, view: &'a View) -> ResourceObject<'a, R> {
+    ResourceObject {
+        kind: row.kind(),
+        id: row.id(),
+        attributes: row,
+        path: row.path(),
+        links: row.links(&view.web_app),
+        relationships,
+        view,
+    }
+}

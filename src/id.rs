@@ -1,0 +1,150 @@
+//! Identifiers of resources: 24 lower-case hex digits, time-ordered.
+//!
+//! The text form is kept as it travels, in the URL, in JSON and in the
+//! database, so an id is never converted on its way. New ids are made here and
+//! not by the database: an insert then needs no RETURNING, and rows that are
+//! written in ascending order keep the indexes compact.
+
+use std::fmt;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Text;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::time::Instant;
+
+/// The id of one resource.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Text)]
+pub struct Id([u8; Id::LENGTH]);
+
+impl Id {
+    const LENGTH: usize = 24;
+
+    /// Reads an id; `None` for any text that is not 24 lower-case hex digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; Self::LENGTH] = text.as_bytes().try_into().ok()?;
+        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
+    }
+
+    /// Makes an id that is greater than every id made by this process before.
+    pub fn new(now: Instant) -> Self {
+        let (seconds, count) = SEQUENCE.lock().unwrap_or_else(PoisonError::into_inner).next(now);
+        let mut digits = [0; Self::LENGTH];
+        let text = format!("{seconds:08x}{:010x}{count:06x}", *PROCESS);
+        for (digit, byte) in digits.iter_mut().zip(text.bytes()) {
+            *digit = byte;
+        }
+        Self(digits)
+    }
+
+    /// When it was made, to the second: its first eight digits.
+    pub fn made_at(&self) -> Option<Instant> {
+        let seconds = i64::from_str_radix(self.as_str().get(..8)?, 16).ok()?;
+        Instant::from_milliseconds(seconds * 1000)
+    }
+
+    /// The 24 digits.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII digits ever get in, so this cannot fail.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Five random bytes that tell the ids of this process from those of others.
+static PROCESS: LazyLock<u64> = LazyLock::new(|| Uuid::new_v4().as_u64_pair().1 & 0xff_ffff_ffff);
+
+static SEQUENCE: Mutex<Sequence> = Mutex::new(Sequence { seconds: 0, count: 0 });
+
+/// The last id's seconds and count.
+struct Sequence {
+    seconds: u32,
+    count: u32,
+}
+
+impl Sequence {
+    /// A clock that is set back does not make ids descend: the sequence then
+    /// goes on from the latest second it has seen.
+    fn next(&mut self, now: Instant) -> (u32, u32) {
+        let seconds = u32::try_from(now.seconds()).unwrap_or(0);
+        if seconds > self.seconds {
+            (self.seconds, self.count) = (seconds, 0);
+        } else if self.count < 0xff_ffff {
+            self.count += 1;
+        } else {
+            (self.seconds, self.count) = (self.seconds + 1, 0);
+        }
+        (self.seconds, self.count)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<DB: Backend> ToSql<Text, DB> for Id
+where
+    str: ToSql<Text, DB>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+        self.as_str().to_sql(out)
+    }
+}
+
+impl<DB: Backend> FromSql<Text, DB> for Id
+where
+    String: FromSql<Text, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        let text = String::from_sql(bytes)?;
+        Self::parse(&text).ok_or_else(|| format!("{text:?} is stored where an id belongs").into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_ascend_even_when_the_clock_goes_back() {
+        let later = Instant::parse("2026-03-01T12:00:00Z").unwrap();
+        let earlier = Instant::parse("2026-03-01T11:59:00Z").unwrap();
+        let mut sequence = Sequence { seconds: 0, count: 0 };
+        let made: Vec<_> = [later, earlier, later].map(|now| sequence.next(now)).into();
+        assert!(made.is_sorted());
+        assert_ne!(made[0], made[1]);
+    }
+
+    #[test]
+    fn only_24_lower_case_hex_digits_are_an_id() {
+        assert!(Id::parse("65f0c1d2e3a4b5c6d7e8f901").is_some());
+        for other in [
+            "",
+            "65F0C1D2E3A4B5C6D7E8F901",
+            "65f0c1d2e3a4b5c6d7e8f90",
+            "65f0c1d2e3a4b5c6d7e8f90g",
+            "65f0c1d2e3a4b5c6d7e8f9011",
+        ] {
+            assert!(Id::parse(other).is_none(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! Reading JSON that a client wrote, without giving up at the first fault.
+//!
+//! A document is read from the outside in, each value only once its place and
+//! its meaning are known; what is wrong is noted with its JSON pointer, what
+//! nobody asked for is noted as ignored, and reading goes on. A fault leaves a
+//! harmless stand-in (`None`, an empty text): it is never stored, because
+//! [`Notes::check`] comes before every write.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use chrono::NaiveDate;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::db::Json;
+use crate::error::{Fault, Faults, Kind, Result, Source};
+use crate::id::Id;
+use crate::time::{Instant, parse_date};
+
+/// What was noticed while a request was read and carried out.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    /// What is wrong.
+    pub faults: Faults,
+    ignored: RefCell<Vec<String>>,
+    warnings: RefCell<Vec<Warning>>,
+}
+
+/// Something that was stored as sent, though it looks like a mistake.
+#[derive(Clone, Debug, Serialize)]
+pub struct Warning {
+    /// Its place in the request.
+    pub pointer: String,
+    /// What looks wrong.
+    pub detail: String,
+}
+
+impl Notes {
+    /// Notes that go on from faults found elsewhere in the request.
+    pub fn beside(faults: Faults) -> Self {
+        Self { faults, ..Self::default() }
+    }
+
+    /// Notes a place whose content has no effect.
+    pub fn ignore(&self, pointer: impl Into<String>) {
+        self.ignored.borrow_mut().push(pointer.into());
+    }
+
+    /// Notes what looks like a mistake.
+    pub fn warn(&self, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.warnings.borrow_mut().push(Warning { pointer: pointer.into(), detail: detail.into() });
+    }
+
+    /// The end of reading.
+    ///
+    /// # Errors
+    /// With every fault that was noted.
+    pub fn check(&self) -> Result<()> {
+        self.faults.check()
+    }
+
+    /// Whether a fault was noted.
+    pub fn has_faults(&self) -> bool {
+        self.faults.any_within("")
+    }
+
+    /// The pointers of `meta.ignored`.
+    pub fn ignored(&self) -> Vec<String> {
+        self.ignored.borrow().clone()
+    }
+
+    /// The entries of `meta.warnings`.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.warnings.borrow().clone()
+    }
+}
+
+/// A place in a document. It costs nothing until it is written down.
+#[derive(Clone, Copy, Debug)]
+pub enum Pointer<'p> {
+    /// The whole document.
+    Root,
+    /// A member of an object.
+    Member(&'p Pointer<'p>, &'p str),
+    /// An item of an array.
+    Index(&'p Pointer<'p>, usize),
+}
+
+impl fmt::Display for Pointer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Member(parent, name) => write!(f, "{parent}/{}", name.replace('~', "~0").replace('/', "~1")),
+            Self::Index(parent, index) => write!(f, "{parent}/{index}"),
+        }
+    }
+}
+
+/// A value that is not read yet.
+pub struct Node<'a, 'p> {
+    /// Its text.
+    pub raw: &'a RawValue,
+    pointer: Pointer<'p>,
+    notes: &'p Notes,
+}
+
+impl<'a, 'p> Node<'a, 'p> {
+    /// The whole of a document.
+    pub fn root(raw: &'a RawValue, notes: &'p Notes) -> Self {
+        Self { raw, pointer: Pointer::Root, notes }
+    }
+
+    /// Notes a fault here.
+    pub fn fault(&self, detail: impl Into<String>) {
+        self.notes.faults.add(Fault::body(self.pointer.to_string(), detail));
+    }
+
+    /// Notes that a member, though allowed, has no effect.
+    pub fn ignore(&self, name: &str) {
+        self.notes.ignore(Pointer::Member(&self.pointer, name).to_string());
+    }
+
+    /// Notes that a member is forbidden.
+    pub fn refuse(&self, name: &str, detail: &str) {
+        let source = Source::Pointer(Pointer::Member(&self.pointer, name).to_string());
+        self.notes.faults.add(Fault::new(Kind::Forbidden, detail).at(source));
+    }
+
+    /// Its place, written down.
+    pub fn pointer(&self) -> String {
+        self.pointer.to_string()
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(&self) -> bool {
+        self.raw.get() == "null"
+    }
+
+    /// Reads an object; members that the reader did not ask for are noted as
+    /// ignored.
+    pub fn object<T>(&self, read: impl FnOnce(&Object<'a, '_>) -> T) -> Option<T> {
+        let Ok(Members(members)) = serde_json::from_str(self.raw.get()) else {
+            self.fault(format!("must be an object, not {}", self.form()));
+            return None;
+        };
+        let object = Object { members, pointer: self.pointer, notes: self.notes };
+        let value = read(&object);
+        for member in object.members.iter().filter(|member| !member.read.get()) {
+            self.notes.ignore(Pointer::Member(&self.pointer, &member.name).to_string());
+        }
+        Some(value)
+    }
+
+    /// Reads an array, item by item; items with faults are left out.
+    pub fn list<T>(&self, read: impl Fn(&Node<'a, '_>) -> Option<T>) -> Option<Vec<T>> {
+        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(self.raw.get()) else {
+            self.fault(format!("must be an array, not {}", self.form()));
+            return None;
+        };
+        let node = |(index, raw)| Node { raw, pointer: Pointer::Index(&self.pointer, index), notes: self.notes };
+        Some(items.into_iter().enumerate().map(node).filter_map(|node| read(&node)).collect())
+    }
+
+    /// Reads one of a few texts.
+    pub fn one_of(&self, choices: &[&str]) -> Option<String> {
+        let text = String::read(self)?;
+        if choices.contains(&text.as_str()) {
+            return Some(text);
+        }
+        self.fault(format!("{text:?} is not one of {}", choices.join(", ")));
+        None
+    }
+
+    /// What a JSON value of this text is called.
+    fn form(&self) -> &'static str {
+        match self.raw.get().as_bytes().first() {
+            Some(b'"') => "a string",
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        }
+    }
+
+    /// Reads by serde, or says what was expected.
+    fn parse<T: Deserialize<'a>>(&self, expected: &str) -> Option<T> {
+        serde_json::from_str(self.raw.get())
+            .inspect_err(|_| self.fault(format!("must be {expected}, not {}", self.form())))
+            .ok()
+    }
+}
+
+/// An object whose members are read by name.
+pub struct Object<'a, 'p> {
+    members: Vec<Member<'a>>,
+    pointer: Pointer<'p>,
+    notes: &'p Notes,
+}
+
+struct Member<'a> {
+    name: Cow<'a, str>,
+    value: &'a RawValue,
+    read: Cell<bool>,
+}
+
+/// What a PATCH says of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Patch<T> {
+    /// Nothing: it stays as it is.
+    Absent,
+    /// It is cleared.
+    Null,
+    /// It becomes this.
+    Value(T),
+}
+
+impl<T> Patch<T> {
+    /// The value, if one was given.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl<T: Serialize> Patch<Vec<T>> {
+    /// Applies this to a list that is stored as JSON; cleared, it is empty.
+    pub fn apply_list(&self, attribute: &mut Json) {
+        match self {
+            Self::Absent => {}
+            Self::Null => *attribute = Json::empty_list(),
+            Self::Value(list) => *attribute = Json::of(list),
+        }
+    }
+}
+
+impl<T: Clone> Patch<T> {
+    /// Applies this to an attribute that may be without value.
+    pub fn apply(&self, attribute: &mut Option<T>) {
+        match self {
+            Self::Absent => {}
+            Self::Null => *attribute = None,
+            Self::Value(value) => *attribute = Some(value.clone()),
+        }
+    }
+}
+
+impl<'a> Object<'a, '_> {
+    /// The member of this name, which counts as read from now on.
+    pub fn member(&self, name: &'static str) -> Option<Node<'a, '_>> {
+        // The last of equal names counts, as in most JSON readers.
+        let mut found = None;
+        for member in self.members.iter().filter(|member| member.name == name) {
+            member.read.set(true);
+            found = Some(Node { raw: member.value, pointer: Pointer::Member(&self.pointer, name), notes: self.notes });
+        }
+        found
+    }
+
+    /// The text of a member, without reading it: for deciding who shall read
+    /// the object.
+    pub fn peek(&self, name: &str) -> Option<String> {
+        let member = self.members.iter().rfind(|member| member.name == name)?;
+        self.members.iter().for_each(|member| member.read.set(true));
+        serde_json::from_str(member.value.get()).ok()
+    }
+
+    /// Passes over members that have their place here but no effect.
+    pub fn skip(&self, names: &[&'static str]) {
+        for name in names {
+            self.member(name);
+        }
+    }
+
+    /// A member that may be absent, cleared or given; one with a fault counts
+    /// as absent.
+    pub fn patch_with<T>(&self, name: &'static str, read: impl FnOnce(&Node<'a, '_>) -> Option<T>) -> Patch<T> {
+        match self.member(name) {
+            None => Patch::Absent,
+            Some(node) if node.is_null() => Patch::Null,
+            Some(node) => read(&node).map_or(Patch::Absent, Patch::Value),
+        }
+    }
+
+    /// A member that may be absent, cleared or given.
+    pub fn patch<T: Read>(&self, name: &'static str) -> Patch<T> {
+        self.patch_with(name, T::read)
+    }
+
+    /// A member that may be absent; `null` counts as absent.
+    pub fn optional_with<T>(&self, name: &'static str, read: impl FnOnce(&Node<'a, '_>) -> Option<T>) -> Option<T> {
+        self.member(name).filter(|node| !node.is_null()).and_then(|node| read(&node))
+    }
+
+    /// A member that may be absent; `null` counts as absent.
+    pub fn optional<T: Read>(&self, name: &'static str) -> Option<T> {
+        self.optional_with(name, T::read)
+    }
+
+    /// A member that must be there; `null` counts as absent.
+    pub fn required_with<T>(&self, name: &'static str, read: impl FnOnce(&Node<'a, '_>) -> Option<T>) -> Option<T> {
+        let Some(node) = self.member(name).filter(|node| !node.is_null()) else {
+            self.missing(name);
+            return None;
+        };
+        read(&node)
+    }
+
+    /// A member that must be there; the default stands in for a faulty one.
+    pub fn required<T: Read + Default>(&self, name: &'static str) -> T {
+        self.required_with(name, T::read).unwrap_or_default()
+    }
+
+    /// A text that must be there, with a character that is no white space.
+    pub fn filled(&self, name: &'static str) -> Option<String> {
+        self.required_with(name, |node| {
+            let text = String::read(node)?;
+            if text.trim().is_empty() {
+                node.fault("must not be blank");
+                return None;
+            }
+            Some(text)
+        })
+    }
+
+    /// Notes that a member is missing.
+    pub fn missing(&self, name: &str) {
+        self.fault(name, "is required");
+    }
+
+    /// Notes a fault of a member.
+    pub fn fault(&self, name: &str, detail: impl Into<String>) {
+        self.notes.faults.add(Fault::body(Pointer::Member(&self.pointer, name).to_string(), detail));
+    }
+
+    /// Notes that a member looks like a mistake.
+    pub fn warn(&self, name: &str, detail: impl Into<String>) {
+        self.notes.warn(Pointer::Member(&self.pointer, name).to_string(), detail);
+    }
+
+    /// Its place, written down.
+    pub fn pointer(&self) -> String {
+        self.pointer.to_string()
+    }
+
+    /// Whether a fault was noted of a member or below it.
+    pub fn is_faulty(&self, name: &str) -> bool {
+        self.notes.faults.any_within(&Pointer::Member(&self.pointer, name).to_string())
+    }
+
+    /// An object without members at a member's place.
+    pub fn empty<'s>(&'s self, name: &'s str) -> Object<'a, 's> {
+        Object { members: Vec::new(), pointer: Pointer::Member(&self.pointer, name), notes: self.notes }
+    }
+
+    /// Whether there is a member of this name with a value other than `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.iter().any(|member| member.name == name && member.value.get() != "null")
+    }
+}
+
+/// A resource that a client names by id, and where it did. The id is `None`
+/// when it has a form that no resource has.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// The id.
+    pub id: Option<Id>,
+    /// The place in the request.
+    pub source: Source,
+}
+
+impl Read for Reference {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        Some(Self { id: Id::parse(&String::read(node)?), source: Source::Pointer(node.pointer()) })
+    }
+}
+
+/// A type that can be read from a value.
+pub trait Read: Sized {
+    /// Reads it, or notes what is wrong.
+    fn read(node: &Node<'_, '_>) -> Option<Self>;
+}
+
+impl Read for String {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        let text: Self = node.parse("a string")?;
+        if text.contains('\0') {
+            node.fault("must not contain the character U+0000");
+            return None;
+        }
+        Some(text)
+    }
+}
+
+impl Read for bool {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        node.parse("true or false")
+    }
+}
+
+impl Read for Instant {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        let text = String::read(node)?;
+        let instant = Self::parse(&text);
+        if instant.is_none() {
+            node.fault(format!("{text:?} is not an RFC 3339 instant with an offset, such as 2026-01-31T08:30:00Z"));
+        }
+        instant
+    }
+}
+
+impl Read for NaiveDate {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        let text = String::read(node)?;
+        let date = parse_date(&text);
+        if date.is_none() {
+            node.fault(format!("{text:?} is not a date in the form YYYY-MM-DD"));
+        }
+        date
+    }
+}
+
+impl Read for Json {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        // The text is kept as it is, but must be read once: half a surrogate
+        // pair passes for JSON until somebody decodes it.
+        let _: serde_json::Value = node.parse("JSON whose strings are valid Unicode and whose numbers have a size")?;
+        Some(Self::raw(node.raw))
+    }
+}
+
+impl<T: Read> Read for Vec<T> {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        node.list(T::read)
+    }
+}
+
+/// The members of an object, unread, in their order.
+#[derive(Default)]
+pub struct Members<'a>(Vec<Member<'a>>);
+
+impl<'a> Members<'a> {
+    /// Names and values.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|member| (member.name.as_ref(), member.value))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct MembersVisitor;
+
+        /// serde copies a plain `Cow`; this one borrows where it can.
+        #[derive(Deserialize)]
+        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Self::Value, M::Error> {
+                let mut members = Vec::new();
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    members.push(Member { name, value, read: Cell::new(false) });
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}

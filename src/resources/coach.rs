@@ -1,0 +1,164 @@
+//! `coach`: a person that supports patients. Read-only over the API.
+//!
+//! A client that is restricted to groups sees the coaches of its groups and
+//! those of its patients.
+
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+use serde::Serialize;
+
+use super::group;
+use super::patient::Patient;
+use crate::auth::Scope;
+use crate::db::schema::{coach_groups, coaches, patient_coaches, patient_groups};
+use crate::db::{Backend, Conn, KeyValue, Page, Sort, Window, chunks, load_page};
+use crate::error::{Fault, Faults, Result};
+use crate::id::Id;
+use crate::jsonapi::query::PagingRules;
+use crate::jsonapi::{Filters, Reference};
+use crate::resource::{Fetch, HasMany, List, Resource};
+use crate::time::Instant;
+
+/// A row, and its attributes.
+#[derive(Clone, Debug, Queryable, Insertable, Serialize)]
+#[diesel(table_name = coaches, treat_none_as_default_value = false)]
+pub struct Coach {
+    /// The id.
+    #[serde(skip)]
+    pub id: Id,
+    /// The organization it belongs to.
+    #[serde(skip)]
+    pub organization_id: Id,
+    /// The first name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    /// The last name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    /// When it was made.
+    #[serde(skip)]
+    pub created_at: Instant,
+    /// When it was last changed.
+    #[serde(skip)]
+    pub updated_at: Instant,
+}
+
+impl Resource for Coach {
+    const TYPE: &'static str = "coach";
+    const INCLUDED: bool = true;
+
+    fn id(&self) -> Id {
+        self.id
+    }
+}
+
+fn visible<'q>(scope: &Scope) -> coaches::BoxedQuery<'q, Backend> {
+    let mine = coaches::table.filter(coaches::organization_id.eq(scope.organization)).into_boxed();
+    match &scope.groups {
+        None => mine,
+        Some(ids) => {
+            let patients = patient_groups::table
+                .filter(patient_groups::group_id.eq_any(ids.clone()))
+                .select(patient_groups::patient_id);
+            let of_patients = patient_coaches::table
+                .filter(patient_coaches::patient_id.eq_any(patients))
+                .select(patient_coaches::coach_id);
+            mine.filter(coaches::id.eq_any(of_groups(ids.clone())).or(coaches::id.eq_any(of_patients)))
+        }
+    }
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of_groups(ids: Vec<Id>) -> _ {
+    coach_groups::table.filter(coach_groups::group_id.eq_any(ids)).select(coach_groups::coach_id)
+}
+
+impl Fetch for Coach {
+    fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
+        visible(scope).filter(coaches::id.eq(id)).first(db).optional()?.ok_or_else(|| Fault::not_found().into())
+    }
+}
+
+/// What a list of coaches is filtered by.
+#[derive(Debug, Default)]
+pub struct CoachFilter {
+    groups: Option<Vec<Reference>>,
+    organization: Option<Reference>,
+    patient: Option<Id>,
+}
+
+impl List for Coach {
+    const SORTS: &'static [Sort<Self>] = &[
+        Sort { name: "created_at", column: "coaches.created_at", value: |row| KeyValue::Instant(row.created_at) },
+        Sort { name: "updated_at", column: "coaches.updated_at", value: |row| KeyValue::Instant(row.updated_at) },
+        Sort {
+            name: "last_name",
+            column: "coalesce(coaches.last_name, '')",
+            value: |row| KeyValue::text(row.last_name.as_deref()),
+        },
+        Sort {
+            name: "first_name",
+            column: "coalesce(coaches.first_name, '')",
+            value: |row| KeyValue::text(row.first_name.as_deref()),
+        },
+    ];
+    const PAGING: PagingRules = PagingRules::ON_REQUEST;
+
+    type Filter = CoachFilter;
+
+    fn filter(filters: &Filters<'_>) -> CoachFilter {
+        let filter = CoachFilter {
+            groups: filters.groups(),
+            organization: filters.reference("filter[organization]"),
+            patient: None,
+        };
+        filters.require_one_of(&["filter[groups]", "filter[organization]"]);
+        filter
+    }
+
+    fn list(
+        db: &mut Conn,
+        scope: &Scope,
+        filter: &CoachFilter,
+        window: &Window<Self>,
+        faults: &Faults,
+    ) -> Result<Page<Self>> {
+        if let Some(organization) = &filter.organization {
+            scope.check_organization(organization, faults);
+        }
+        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
+        faults.check()?;
+        load_page(db, window, "coaches", || {
+            let mut query = visible(scope);
+            if let Some(groups) = &groups {
+                query = query.filter(coaches::id.eq_any(of_groups(groups.clone())));
+            }
+            if let Some(patient) = filter.patient {
+                let related = patient_coaches::table.filter(patient_coaches::patient_id.eq(patient));
+                query = query.filter(coaches::id.eq_any(related.select(patient_coaches::coach_id)));
+            }
+            query
+        })
+    }
+}
+
+impl HasMany<Coach> for Patient {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<CoachFilter> {
+        Self::fetch(db, scope, id)?;
+        Ok(CoachFilter { patient: Some(id), ..CoachFilter::default() })
+    }
+}
+
+/// Those of these coaches that are within the scope.
+///
+/// # Errors
+/// When the database fails.
+pub fn known<'n>(db: &mut Conn, scope: &Scope, named: impl IntoIterator<Item = &'n Reference>) -> Result<HashSet<Id>> {
+    let ids: HashSet<Id> = named.into_iter().filter_map(|reference| reference.id).collect();
+    let mut known = HashSet::new();
+    for chunk in chunks(ids) {
+        known.extend(visible(scope).filter(coaches::id.eq_any(chunk)).select(coaches::id).load::<Id>(db)?);
+    }
+    Ok(known)
+}

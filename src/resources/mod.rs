@@ -1,0 +1,14 @@
+//! The types of the API, a file each, named as the type is on the wire.
+//!
+//! Every file has the same parts in the same order: the row, which is also the
+//! attributes; what a client may send; `visible`, where every query on the
+//! table starts; an `impl` for each verb.
+
+pub mod coach;
+pub mod group;
+pub mod identifier;
+pub mod loinc;
+pub mod organization;
+pub mod patient;
+pub mod patient_health_metric;
+pub mod token;

@@ -1,0 +1,504 @@
+//! `patient`: the person that all other health data hangs on.
+//!
+//! This file is what a patient looks like and how patients are found;
+//! [`write`] is how they come to be and change.
+//!
+//! Quirk: a patient shows `updated_at` but, other than most types, no
+//! `created_at`, as in the vendor's examples.
+
+mod write;
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::identifier::{Holder, Holders, Identifier};
+use super::{coach, group};
+use crate::auth::Scope;
+use crate::db::schema::{identifiers, patient_coaches, patient_groups, patients};
+use crate::db::{Backend, Conn, Json, KeyValue, Page, Sort, Window, chunks, load_page};
+use crate::error::{Fault, Faults, Kind, Result, Source};
+use crate::id::Id;
+use crate::jsonapi::answer::{Linkage, Links, PrimaryMeta, Relationship, Relationships};
+use crate::jsonapi::query::{Instants, PagingRules};
+use crate::jsonapi::{Filters, Identifier as ResourceIdentifier, Node, Object, Read, Reference};
+use crate::resource::{Fetch, List, Resource};
+use crate::time::Instant;
+
+/// A row, and its attributes.
+#[derive(Clone, Debug, Queryable, Insertable, AsChangeset, Serialize)]
+#[diesel(table_name = patients, treat_none_as_null = true, treat_none_as_default_value = false)]
+pub struct Patient {
+    /// The id.
+    #[serde(skip)]
+    pub id: Id,
+    /// The organization it belongs to.
+    #[serde(skip)]
+    pub organization_id: Id,
+    /// The first name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    /// The last name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    /// The e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_address: Option<String>,
+    /// The date of birth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub birth_date: Option<NaiveDate>,
+    /// `male`, `female` or `other`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gender: Option<String>,
+    /// A coach's note, which the patient does not see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// [`PhoneNumber`]s.
+    pub phone_numbers: Json,
+    /// [`Address`]es.
+    pub addresses: Json,
+    /// [`Identifier`]s.
+    pub identifiers: Json,
+    /// Whether coaching has ended. Read-only over the API.
+    pub archived: bool,
+    /// How `archived` came to be. Read-only over the API.
+    pub archive_history: Json,
+    /// What moves the patient. Read-only over the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Json>,
+    /// When the patient was invited. Read-only over the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invited_at: Option<Instant>,
+    /// When the patient was enrolled: set on creation.
+    pub enrolled_at: Instant,
+    /// When the patient first came. Read-only over the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_access_at: Option<Instant>,
+    /// When the patient last came. Read-only over the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_access_at: Option<Instant>,
+    /// When the row was made.
+    #[serde(skip)]
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+    /// The client that made it.
+    #[serde(skip)]
+    pub created_by: Option<String>,
+    /// The client that last changed it.
+    #[serde(skip)]
+    pub updated_by: Option<String>,
+}
+
+/// A phone number.
+#[derive(Clone, Debug, Serialize)]
+pub struct PhoneNumber {
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    value: String,
+    primary: bool,
+}
+
+impl Read for PhoneNumber {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        node.object(|phone| {
+            Some(Self {
+                // Quirk: the schema requires a type; the vendor's examples come without one.
+                kind: phone.optional_with("type", |node| {
+                    node.one_of(&["home", "work", "mobile", "home-fax", "work-fax", "other"])
+                }),
+                primary: phone.optional("primary").unwrap_or(false),
+                value: phone.filled("value")?,
+            })
+        })
+        .flatten()
+    }
+}
+
+/// A postal address.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Address {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#use: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    city: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    district: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    postal_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
+}
+
+impl Read for Address {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        node.object(|address| Self {
+            r#use: address.optional("use"),
+            r#type: address.optional("type"),
+            text: address.optional("text"),
+            lines: address.optional("lines"),
+            city: address.optional("city"),
+            district: address.optional("district"),
+            state: address.optional("state"),
+            postal_code: address.optional("postal_code"),
+            country: address.optional("country"),
+        })
+    }
+}
+
+impl Resource for Patient {
+    const TYPE: &'static str = "patient";
+    const INCLUDED: bool = true;
+
+    fn id(&self) -> Id {
+        self.id
+    }
+
+    fn links(&self, web_app: &str) -> Links {
+        let base = web_app.trim_end_matches('/');
+        vec![("self", self.path()), ("twine_web_app", format!("{base}/#/coach/patient/{}", self.id))]
+    }
+
+    fn relationships(db: &mut Conn, scope: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
+        let (mut groups, mut coaches) = (group_identifiers(db, scope, rows)?, coach_identifiers(db, rows)?);
+        let mut take = |id: &Id| {
+            vec![
+                Relationship { name: "groups", data: Linkage::Many(groups.remove(id).unwrap_or_default()) },
+                Relationship { name: "coaches", data: Linkage::Many(coaches.remove(id).unwrap_or_default()) },
+            ]
+        };
+        Ok(rows.iter().map(|row| take(&row.id)).collect())
+    }
+}
+
+type ByPatient = HashMap<Id, Vec<ResourceIdentifier>>;
+
+fn group_identifiers(db: &mut Conn, scope: &Scope, rows: &[Patient]) -> Result<ByPatient> {
+    let mut found = ByPatient::new();
+    for chunk in chunks(rows.iter().map(|row| row.id)) {
+        let mut query = patient_groups::table
+            .filter(patient_groups::patient_id.eq_any(chunk))
+            .select((patient_groups::patient_id, patient_groups::group_id))
+            .order((patient_groups::patient_id, patient_groups::position))
+            .into_boxed();
+        if let Some(groups) = &scope.groups {
+            query = query.filter(patient_groups::group_id.eq_any(groups.clone()));
+        }
+        for (patient, group) in query.load::<(Id, Id)>(db)? {
+            found.entry(patient).or_default().push(ResourceIdentifier::new(group::Group::TYPE, group));
+        }
+    }
+    Ok(found)
+}
+
+fn coach_identifiers(db: &mut Conn, rows: &[Patient]) -> Result<ByPatient> {
+    let mut found = ByPatient::new();
+    for chunk in chunks(rows.iter().map(|row| row.id)) {
+        let query = patient_coaches::table
+            .filter(patient_coaches::patient_id.eq_any(chunk))
+            .select((patient_coaches::patient_id, patient_coaches::coach_id, patient_coaches::is_primary))
+            .order((patient_coaches::patient_id, patient_coaches::position));
+        for (patient, coach, primary) in query.load::<(Id, Id, bool)>(db)? {
+            let meta = primary.then_some(PrimaryMeta { primary });
+            let identifier = ResourceIdentifier { meta, ..ResourceIdentifier::new(coach::Coach::TYPE, coach) };
+            found.entry(patient).or_default().push(identifier);
+        }
+    }
+    Ok(found)
+}
+
+fn visible<'q>(scope: &Scope) -> patients::BoxedQuery<'q, Backend> {
+    let mine = patients::table.filter(patients::organization_id.eq(scope.organization)).into_boxed();
+    match &scope.groups {
+        None => mine,
+        Some(ids) => mine.filter(patients::id.eq_any(of_groups(ids.clone()))),
+    }
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of_groups(ids: Vec<Id>) -> _ {
+    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
+}
+
+impl Fetch for Patient {
+    fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
+        visible(scope).filter(patients::id.eq(id)).first(db).optional()?.ok_or_else(|| Fault::not_found().into())
+    }
+}
+
+/// What a list of patients is filtered by.
+#[derive(Debug)]
+pub struct PatientFilter {
+    groups: Option<Vec<Reference>>,
+    organization: Option<Reference>,
+    identifier: Option<(String, String)>,
+    archived: Option<bool>,
+    created_at: Option<Instants>,
+    updated_at: Option<Instants>,
+}
+
+impl List for Patient {
+    const SORTS: &'static [Sort<Self>] = &[
+        Sort { name: "created_at", column: "patients.created_at", value: |row| KeyValue::Instant(row.created_at) },
+        Sort { name: "updated_at", column: "patients.updated_at", value: |row| KeyValue::Instant(row.updated_at) },
+        Sort {
+            name: "last_name",
+            column: "coalesce(patients.last_name, '')",
+            value: |row| KeyValue::text(row.last_name.as_deref()),
+        },
+        Sort {
+            name: "first_name",
+            column: "coalesce(patients.first_name, '')",
+            value: |row| KeyValue::text(row.first_name.as_deref()),
+        },
+    ];
+    const PAGING: PagingRules = PagingRules::ALWAYS;
+
+    type Filter = PatientFilter;
+
+    fn filter(filters: &Filters<'_>) -> PatientFilter {
+        let filter = PatientFilter {
+            groups: filters.groups(),
+            organization: filters.reference("filter[organization]"),
+            identifier: filters.pair("filter[identifier][system]", "filter[identifier][value]"),
+            archived: filters.flag("filter[archived]"),
+            created_at: filters.instants("filter[created_at]"),
+            updated_at: filters.instants("filter[updated_at]"),
+        };
+        filters.require_one_of(&["filter[groups]", "filter[organization]"]);
+        filter
+    }
+
+    fn list(
+        db: &mut Conn,
+        scope: &Scope,
+        filter: &PatientFilter,
+        window: &Window<Self>,
+        faults: &Faults,
+    ) -> Result<Page<Self>> {
+        if let Some(organization) = &filter.organization {
+            scope.check_organization(organization, faults);
+        }
+        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
+        faults.check()?;
+        load_page(db, window, "patients", || {
+            let mut query = visible(scope);
+            if let Some(groups) = &groups {
+                query = query.filter(patients::id.eq_any(of_groups(groups.clone())));
+            }
+            if let Some((system, value)) = &filter.identifier {
+                let holders = identifiers::table
+                    .filter(identifiers::organization_id.eq(scope.organization))
+                    .filter(identifiers::system.eq(system.clone()))
+                    .filter(identifiers::value.eq(value.clone()));
+                query = query.filter(patients::id.nullable().eq_any(holders.select(identifiers::patient_id)));
+            }
+            if let Some(archived) = filter.archived {
+                query = query.filter(patients::archived.eq(archived));
+            }
+            if let Some(start) = filter.created_at.and_then(|range| range.start) {
+                query = query.filter(patients::created_at.ge(start));
+            }
+            if let Some(end) = filter.created_at.and_then(|range| range.end) {
+                query = query.filter(patients::created_at.lt(end));
+            }
+            if let Some(start) = filter.updated_at.and_then(|range| range.start) {
+                query = query.filter(patients::updated_at.ge(start));
+            }
+            if let Some(end) = filter.updated_at.and_then(|range| range.end) {
+                query = query.filter(patients::updated_at.lt(end));
+            }
+            query
+        })
+    }
+}
+
+/// Those of these patients that are within the scope.
+///
+/// # Errors
+/// When the database fails.
+pub fn known(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashSet<Id>> {
+    let ids: HashSet<Id> = ids.into_iter().collect();
+    let mut known = HashSet::new();
+    for chunk in chunks(ids) {
+        known.extend(visible(scope).filter(patients::id.eq_any(chunk)).select(patients::id).load::<Id>(db)?);
+    }
+    Ok(known)
+}
+
+/// The fault of naming a patient that is unknown or not visible.
+pub fn unknown(named: &Reference) -> Fault {
+    let kind = match named.source {
+        Source::Pointer(_) => Kind::InvalidBodyParameter,
+        Source::Parameter(_) => Kind::InvalidParameter,
+    };
+    Fault::new(kind, "there is no patient of this id within the scope of the token").at(named.source.clone())
+}
+
+/// A patient that something is to be related to: by id, or by `meta.query`.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// The one of this id.
+    Named(Reference),
+    /// The only one that this finds.
+    Query(Query),
+}
+
+/// What finds a patient.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// System and value of an identifier.
+    pub identifier: (String, String),
+    /// The caller's organization.
+    pub organization: Option<Reference>,
+    /// Groups, one of which the patient must be in.
+    pub groups: Option<Vec<Reference>>,
+    /// Where the query stands in the request.
+    pub pointer: String,
+}
+
+impl Query {
+    /// Reads a `meta.query`.
+    pub fn read(query: &Object<'_, '_>) -> Option<Self> {
+        let (organization, groups) = (query.optional("organization"), query.optional("groups"));
+        Some(Self { identifier: Identifier::read_key(query)?, organization, groups, pointer: query.pointer() })
+    }
+}
+
+impl Target {
+    /// Reads a resource identifier.
+    pub fn read(identifier: &Object<'_, '_>) -> Option<Self> {
+        let by_id = identifier.reference();
+        let by_query = identifier.optional_with("meta", |meta| {
+            meta.object(|meta| meta.optional_with("query", |query| query.object(Query::read))).flatten()
+        });
+        match (by_id, by_query) {
+            (Some(reference), None) => Some(Self::Named(reference)),
+            (None, Some(query)) => query.map(Self::Query),
+            (Some(_), Some(_)) => {
+                identifier.fault("meta", "names the patient a second time; send either id or meta.query");
+                None
+            }
+            (None, None) => {
+                identifier.fault("id", "is required, or meta.query with an identifier of the patient");
+                None
+            }
+        }
+    }
+}
+
+/// The patients that the resources of one request name.
+#[derive(Debug)]
+pub struct Targets {
+    visible: HashSet<Id>,
+    visible_groups: HashSet<Id>,
+    holders: Holders,
+    groups: HashMap<Id, HashSet<Id>>,
+}
+
+impl Targets {
+    /// Looks them all up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn look_up<'t>(
+        db: &mut Conn,
+        scope: &Scope,
+        targets: impl Iterator<Item = &'t Target> + Clone,
+    ) -> Result<Self> {
+        let queries = targets.clone().filter_map(|target| match target {
+            Target::Query(query) => Some(query),
+            Target::Named(_) => None,
+        });
+        let keys = queries.clone().map(|query| (query.identifier.0.as_str(), query.identifier.1.as_str()));
+        let holders = Holders::look_up(db, scope, keys)?;
+        let held = queries.clone().flat_map(|query| patients_of(&holders, &query.identifier)).collect::<Vec<_>>();
+        let named = targets.filter_map(|target| match target {
+            Target::Named(reference) => reference.id,
+            Target::Query(_) => None,
+        });
+        let visible = known(db, scope, named.chain(held.iter().copied()))?;
+        let groups =
+            if queries.clone().any(|query| query.groups.is_some()) { groups_of(db, held)? } else { HashMap::new() };
+        let visible_groups = group::known(db, scope, queries.flat_map(|query| query.groups.iter().flatten()))?;
+        Ok(Self { visible, visible_groups, holders, groups })
+    }
+
+    /// The patient that a target leads to, or `None` and a fault.
+    pub fn resolve(&self, scope: &Scope, target: &Target, faults: &Faults) -> Option<Id> {
+        match target {
+            Target::Named(reference) => {
+                let known = reference.id.filter(|id| self.visible.contains(id));
+                if known.is_none() {
+                    faults.add(unknown(reference));
+                }
+                known
+            }
+            Target::Query(query) => match self.matches(scope, query, faults)?.as_slice() {
+                [id] => Some(*id),
+                found => {
+                    let detail = format!(
+                        "finds {} patients within the scope of the token; it must find exactly one",
+                        found.len()
+                    );
+                    faults.add(Fault::body(&query.pointer, detail));
+                    None
+                }
+            },
+        }
+    }
+
+    /// All visible patients that a query finds; `None` and a fault when it
+    /// names what is not within the scope.
+    fn matches(&self, scope: &Scope, query: &Query, faults: &Faults) -> Option<Vec<Id>> {
+        if let Some(organization) = query.organization.as_ref().filter(|named| named.id != Some(scope.organization)) {
+            scope.check_organization(organization, faults);
+            return None;
+        }
+        let known = |group: &&Reference| group.id.is_some_and(|id| self.visible_groups.contains(&id));
+        let outside: Vec<_> = query.groups.iter().flatten().filter(|group| !known(group)).collect();
+        if !outside.is_empty() {
+            for group in outside {
+                faults.add(Scope::outside("group", group));
+            }
+            return None;
+        }
+        let in_groups = |patient: &Id| {
+            let Some(wanted) = &query.groups else { return true };
+            let groups = self.groups.get(patient);
+            groups.is_some_and(|groups| wanted.iter().any(|group| group.id.is_some_and(|id| groups.contains(&id))))
+        };
+        let found = patients_of(&self.holders, &query.identifier);
+        Some(found.filter(|patient| self.visible.contains(patient)).filter(in_groups).collect())
+    }
+}
+
+fn patients_of(holders: &Holders, key: &(String, String)) -> impl Iterator<Item = Id> {
+    holders.of(key).filter_map(|holder| match holder {
+        Holder::Patient(id) => Some(id),
+        Holder::Coach(_) => None,
+    })
+}
+
+fn groups_of(db: &mut Conn, patients: Vec<Id>) -> Result<HashMap<Id, HashSet<Id>>> {
+    let mut groups: HashMap<Id, HashSet<Id>> = HashMap::new();
+    for chunk in chunks(patients) {
+        let rows = patient_groups::table.filter(patient_groups::patient_id.eq_any(chunk));
+        for (patient, group) in
+            rows.select((patient_groups::patient_id, patient_groups::group_id)).load::<(Id, Id)>(db)?
+        {
+            groups.entry(patient).or_default().insert(group);
+        }
+    }
+    Ok(groups)
+}

@@ -1,0 +1,478 @@
+//! How patients come to be and change: create, update, upsert.
+
+use std::collections::HashSet;
+
+use actix_web::http::StatusCode;
+use chrono::NaiveDate;
+use diesel::prelude::*;
+
+use super::{Address, Patient, PhoneNumber, Query, Targets};
+use crate::auth::Scope;
+use crate::db::schema::{identifiers, patient_coaches, patient_groups, patients};
+use crate::db::{Conn, Json, insert_all};
+use crate::error::{Error, Fault, Faults, Result};
+use crate::id::Id;
+use crate::jsonapi::{Item, Items, Notes, Object, Patch, Reference};
+use crate::resource::Resource;
+use crate::resource::{Create, Fetch, Update, Upsert, Written};
+use crate::resources::coach::{self, Coach};
+use crate::resources::group::{self, Group};
+use crate::resources::identifier::{self, Holder, Holders, Identifier};
+use crate::seed::{Seed, Seeded};
+use crate::time::Instant;
+
+/// A patient as a client describes it, new or changed.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    first_name: Patch<String>,
+    last_name: Patch<String>,
+    email_address: Patch<String>,
+    phone_numbers: Patch<Vec<PhoneNumber>>,
+    addresses: Patch<Vec<Address>>,
+    identifiers: Patch<Vec<Identifier>>,
+    birth_date: Patch<NaiveDate>,
+    gender: Patch<String>,
+    note: Patch<String>,
+    groups: Option<Vec<group::Target>>,
+    coaches: Option<Vec<CoachTarget>>,
+    /// What only fixtures say.
+    restored: Option<Restored>,
+}
+
+/// A coach that a patient is to be related to.
+#[derive(Clone, Debug)]
+struct CoachTarget {
+    coach: Reference,
+    primary: bool,
+}
+
+/// What is read-only over the API and set by fixtures.
+#[derive(Clone, Debug)]
+struct Restored {
+    row: Seeded,
+    archived: bool,
+    archive_history: Option<Json>,
+    statement: Option<Json>,
+    invited_at: Option<Instant>,
+    enrolled_at: Option<Instant>,
+    first_access_at: Option<Instant>,
+    last_access_at: Option<Instant>,
+}
+
+impl Changes {
+    fn read(item: &Item<'_, '_>) -> Self {
+        let Item { attributes, relationships, .. } = item;
+        let groups = relationships.to_many("groups", Group::TYPE, group::Target::read);
+        if groups.as_ref().is_some_and(Vec::is_empty) && !relationships.is_faulty("groups") {
+            relationships.fault("groups", "must not be empty: a patient belongs to at least one group");
+        }
+        Self {
+            first_name: attributes.patch("first_name"),
+            last_name: attributes.patch("last_name"),
+            email_address: attributes.patch("email_address"),
+            phone_numbers: attributes.patch("phone_numbers"),
+            addresses: attributes.patch("addresses"),
+            identifiers: attributes.patch("identifiers"),
+            birth_date: attributes.patch("birth_date"),
+            gender: attributes.patch_with("gender", |node| node.one_of(&["male", "female", "other"])),
+            note: attributes.patch("note"),
+            groups,
+            coaches: read_coaches(relationships),
+            restored: None,
+        }
+    }
+
+    /// The identifiers; none where nothing is said of them.
+    fn identifiers(&self) -> &[Identifier] {
+        self.identifiers.value().map_or(&[], Vec::as_slice)
+    }
+
+    fn apply(&self, row: &mut Patient) {
+        self.first_name.apply(&mut row.first_name);
+        self.last_name.apply(&mut row.last_name);
+        self.email_address.apply(&mut row.email_address);
+        self.birth_date.apply(&mut row.birth_date);
+        self.gender.apply(&mut row.gender);
+        self.note.apply(&mut row.note);
+        self.phone_numbers.apply_list(&mut row.phone_numbers);
+        self.addresses.apply_list(&mut row.addresses);
+        self.identifiers.apply_list(&mut row.identifiers);
+        if let Some(restored) = self.restored.clone() {
+            row.archived = restored.archived;
+            row.archive_history = restored.archive_history.unwrap_or_else(Json::empty_list);
+            row.statement = restored.statement;
+            row.invited_at = restored.invited_at;
+            row.enrolled_at = restored.enrolled_at.unwrap_or(restored.row.created_at);
+            row.first_access_at = restored.first_access_at;
+            row.last_access_at = restored.last_access_at;
+            row.created_at = restored.row.created_at;
+            row.updated_at = restored.row.updated_at;
+        }
+    }
+}
+
+fn read_coaches(relationships: &Object<'_, '_>) -> Option<Vec<CoachTarget>> {
+    let coaches = relationships.to_many("coaches", Coach::TYPE, |identifier| {
+        let primary = identifier.optional_with("meta", |meta| meta.object(|meta| meta.optional("primary"))).flatten();
+        let Some(coach) = identifier.reference() else {
+            identifier.missing("id");
+            return None;
+        };
+        Some(CoachTarget { coach, primary: primary.unwrap_or(false) })
+    })?;
+    if coaches.iter().filter(|coach| coach.primary).count() > 1 {
+        relationships.fault("coaches", "names more than one primary coach; set meta.primary on one of them at most");
+    }
+    Some(coaches)
+}
+
+/// What a client says of a whole request.
+#[derive(Debug, Default)]
+pub struct Options {
+    ignore_duplicates: bool,
+}
+
+impl Create for Patient {
+    const CREATED: StatusCode = StatusCode::CREATED;
+
+    type New = Changes;
+    type Options = Options;
+
+    fn options(meta: &Object<'_, '_>) -> Options {
+        Options { ignore_duplicates: meta.optional("ignore_duplicates").unwrap_or(false) }
+    }
+
+    fn read(item: &Item<'_, '_>) -> Changes {
+        let changes = Changes::read(item);
+        if changes.groups.is_none() && !item.relationships.is_faulty("groups") {
+            item.relationships.missing("groups");
+        }
+        changes
+    }
+
+    fn create(
+        db: &mut Conn,
+        scope: &Scope,
+        new: &Items<Changes>,
+        options: &Options,
+        notes: &Notes,
+    ) -> Result<Vec<Written<Self>>> {
+        db.serialize(scope.organization)?;
+        let all = || new.items.iter().map(|(_, changes)| changes);
+        let identifiers = all().flat_map(Changes::identifiers);
+        let mut holders = Holders::look_up(db, scope, identifiers.map(|known| (&*known.system, &*known.value)))?;
+        let mut groups = group::Targets::look_up(db, scope, all().flat_map(|changes| changes.groups.iter().flatten()))?;
+        let coaches = known_coaches(db, scope, all())?;
+
+        let mut batch = Batch::default();
+        let mut written = Vec::with_capacity(new.items.len());
+        for (pointer, changes) in &new.items {
+            let id = changes.restored.as_ref().map_or_else(|| Id::new(scope.now), |restored| restored.row.id);
+            let list = changes.identifiers();
+            identifier::check_once(list, &format!("{pointer}/attributes/identifiers"), &notes.faults);
+            let conflicts = holders.conflicts(list, Some(Holder::Patient(id)));
+            if !conflicts.is_empty() && options.ignore_duplicates {
+                match existing(db, scope, &conflicts, new.many)? {
+                    Some(skipped) => written.push(skipped),
+                    None => note_conflicts(&conflicts, list, pointer, &notes.faults),
+                }
+                continue;
+            }
+            note_conflicts(&conflicts, list, pointer, &notes.faults);
+            holders.add(Holder::Patient(id), list);
+
+            let mut row = blank(scope, id);
+            changes.apply(&mut row);
+            batch.identifiers.extend(identifier::Row::of_patient(scope, id, list));
+            let targets = changes.groups.iter().flatten();
+            let member_of: Vec<_> = targets.filter_map(|target| groups.resolve(scope, target, &notes.faults)).collect();
+            batch.groups.extend(GroupRow::of(id, member_of));
+            batch.coaches.extend(CoachRow::of(id, changes, &coaches, &notes.faults));
+            batch.patients.push(row.clone());
+            written.push(Written::Created(row));
+        }
+        notes.check()?;
+        groups.insert_new(db)?;
+        batch.insert(db)?;
+        Ok(written)
+    }
+}
+
+/// The patient that a new one is a duplicate of, as far as an answer needs it:
+/// an array leaves it out, one resource is answered with it. `None` when the
+/// caller may not see it.
+fn existing(
+    db: &mut Conn,
+    scope: &Scope,
+    conflicts: &[(usize, Holder)],
+    many: bool,
+) -> Result<Option<Written<Patient>>> {
+    if many {
+        return Ok(Some(Written::Skipped(None)));
+    }
+    for (_, holder) in conflicts {
+        if let Holder::Patient(id) = holder
+            && let Some(row) = super::visible(scope).filter(patients::id.eq(id)).first(db).optional()?
+        {
+            return Ok(Some(Written::Skipped(Some(row))));
+        }
+    }
+    Ok(None)
+}
+
+fn note_conflicts(conflicts: &[(usize, Holder)], list: &[Identifier], pointer: &str, faults: &Faults) {
+    for (index, _) in conflicts {
+        if let Some(identifier) = list.get(*index) {
+            faults.add(identifier::taken(format!("{pointer}/attributes/identifiers/{index}"), identifier));
+        }
+    }
+}
+
+fn known_coaches<'c>(db: &mut Conn, scope: &Scope, all: impl Iterator<Item = &'c Changes>) -> Result<HashSet<Id>> {
+    coach::known(db, scope, all.flat_map(|changes| changes.coaches.iter().flatten()).map(|target| &target.coach))
+}
+
+fn blank(scope: &Scope, id: Id) -> Patient {
+    Patient {
+        id,
+        organization_id: scope.organization,
+        first_name: None,
+        last_name: None,
+        email_address: None,
+        birth_date: None,
+        gender: None,
+        note: None,
+        phone_numbers: Json::empty_list(),
+        addresses: Json::empty_list(),
+        identifiers: Json::empty_list(),
+        archived: false,
+        archive_history: Json::empty_list(),
+        statement: None,
+        invited_at: None,
+        enrolled_at: scope.now,
+        first_access_at: None,
+        last_access_at: None,
+        created_at: scope.now,
+        updated_at: scope.now,
+        created_by: Some(scope.client.clone()),
+        updated_by: Some(scope.client.clone()),
+    }
+}
+
+/// Rows that are stored together.
+#[derive(Default)]
+struct Batch {
+    patients: Vec<Patient>,
+    identifiers: Vec<identifier::Row>,
+    groups: Vec<GroupRow>,
+    coaches: Vec<CoachRow>,
+}
+
+impl Batch {
+    fn insert(&self, db: &mut Conn) -> Result<()> {
+        insert_all::<_, Patient>(db, patients::table, &self.patients)?;
+        insert_all::<_, identifier::Row>(db, identifiers::table, &self.identifiers)?;
+        insert_all::<_, GroupRow>(db, patient_groups::table, &self.groups)?;
+        insert_all::<_, CoachRow>(db, patient_coaches::table, &self.coaches)?;
+        Ok(())
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = patient_groups)]
+struct GroupRow {
+    patient_id: Id,
+    group_id: Id,
+    position: i32,
+}
+
+impl GroupRow {
+    fn of(patient_id: Id, groups: Vec<Id>) -> impl Iterator<Item = Self> {
+        let mut seen = HashSet::new();
+        let once = groups.into_iter().filter(move |group| seen.insert(*group));
+        (0..).zip(once).map(move |(position, group_id)| Self { patient_id, group_id, position })
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = patient_coaches)]
+struct CoachRow {
+    patient_id: Id,
+    coach_id: Id,
+    is_primary: bool,
+    position: i32,
+}
+
+impl CoachRow {
+    /// The rows of the coaches named; those that are unknown are noted.
+    fn of(patient_id: Id, changes: &Changes, known: &HashSet<Id>, faults: &Faults) -> Vec<Self> {
+        let mut rows: Vec<Self> = Vec::new();
+        for (position, CoachTarget { coach, primary }) in (0..).zip(changes.coaches.iter().flatten()) {
+            match coach.id.filter(|id| known.contains(id)) {
+                Some(coach_id) => match rows.iter_mut().find(|row| row.coach_id == coach_id) {
+                    Some(row) => row.is_primary |= primary,
+                    None => rows.push(Self { patient_id, coach_id, is_primary: *primary, position }),
+                },
+                None => faults.add(
+                    Fault::body("", "there is no coach of this id within the scope of the token")
+                        .at(coach.source.clone()),
+                ),
+            }
+        }
+        rows
+    }
+}
+
+impl Update for Patient {
+    type Changes = Changes;
+
+    fn changes(item: &Item<'_, '_>) -> Changes {
+        Changes::read(item)
+    }
+
+    fn update(db: &mut Conn, scope: &Scope, mut row: Self, changes: &Changes, notes: &Notes) -> Result<Self> {
+        let (id, list) = (row.id, changes.identifiers());
+        let holders = Holders::look_up(db, scope, list.iter().map(|known| (&*known.system, &*known.value)))?;
+        identifier::check_once(list, "/data/attributes/identifiers", &notes.faults);
+        note_conflicts(&holders.conflicts(list, Some(Holder::Patient(id))), list, "/data", &notes.faults);
+        let mut groups = group::Targets::look_up(db, scope, changes.groups.iter().flatten())?;
+        let targets = changes.groups.iter().flatten();
+        let member_of: Vec<_> = targets.filter_map(|target| groups.resolve(scope, target, &notes.faults)).collect();
+        let known = known_coaches(db, scope, std::iter::once(changes))?;
+        let coaches = CoachRow::of(id, changes, &known, &notes.faults);
+        notes.check()?;
+
+        changes.apply(&mut row);
+        row.updated_at = scope.now;
+        row.updated_by = Some(scope.client.clone());
+        diesel::update(patients::table.find(id)).set(&row).execute(db)?;
+        if changes.identifiers != Patch::Absent {
+            diesel::delete(identifiers::table.filter(identifiers::patient_id.eq(id))).execute(db)?;
+            insert_all::<_, identifier::Row>(
+                db,
+                identifiers::table,
+                &identifier::Row::of_patient(scope, id, list).collect::<Vec<_>>(),
+            )?;
+        }
+        if changes.groups.is_some() {
+            groups.insert_new(db)?;
+            leave_groups(db, scope, id)?;
+            insert_all::<_, GroupRow>(db, patient_groups::table, &GroupRow::of(id, member_of).collect::<Vec<_>>())?;
+        }
+        if changes.coaches.is_some() {
+            diesel::delete(patient_coaches::table.filter(patient_coaches::patient_id.eq(id))).execute(db)?;
+            insert_all::<_, CoachRow>(db, patient_coaches::table, &coaches)?;
+        }
+        Ok(row)
+    }
+}
+
+/// Ends the memberships that the caller sees. Those in groups outside its scope
+/// are not its to end.
+fn leave_groups(db: &mut Conn, scope: &Scope, patient: Id) -> Result<()> {
+    let memberships = patient_groups::table.filter(patient_groups::patient_id.eq(patient));
+    match &scope.groups {
+        None => diesel::delete(memberships).execute(db)?,
+        Some(ids) => diesel::delete(memberships.filter(patient_groups::group_id.eq_any(ids))).execute(db)?,
+    };
+    Ok(())
+}
+
+impl Upsert for Patient {
+    type Query = Query;
+
+    const QUERY: &'static str = "is required: {\"identifier\": {\"system\": ..., \"value\": ...}, \"groups\": [...]}";
+
+    fn query(meta: &Object<'_, '_>) -> Option<Query> {
+        let query = meta.optional_with("query", |query| {
+            query.object(|query| {
+                if !query.has("groups") {
+                    query.missing("groups");
+                }
+                Query::read(query)
+            })
+        });
+        query.flatten()
+    }
+
+    fn upsert(
+        db: &mut Conn,
+        scope: &Scope,
+        query: &Query,
+        item: &(String, Changes),
+        notes: &Notes,
+    ) -> Result<Option<Self>> {
+        let wanted = super::Target::Query(query.clone());
+        let targets = Targets::look_up(db, scope, std::iter::once(&wanted))?;
+        let Some(found) = targets.matches(scope, query, &notes.faults) else { return Ok(None) };
+
+        // Quirk: the identifier is kept even when the body's own list lacks it,
+        // on an update too: the next upsert must find the same patient.
+        let mut changes = item.1.clone();
+        let identifier = Identifier {
+            label: None,
+            system: query.identifier.0.clone(),
+            value: query.identifier.1.clone(),
+            unique: true,
+        };
+        let has = |list: &[Identifier]| {
+            list.iter().any(|known| known.system == identifier.system && known.value == identifier.value)
+        };
+        match found.as_slice() {
+            [] => {
+                let holders = Holders::look_up(db, scope, [(&*identifier.system, &*identifier.value)])?;
+                if !holders.conflicts(std::slice::from_ref(&identifier), None).is_empty() {
+                    notes.faults.add(identifier::taken(format!("{}/identifier", query.pointer), &identifier));
+                }
+                let mut list = changes.identifiers().to_vec();
+                if !has(&list) {
+                    list.push(identifier);
+                }
+                changes.identifiers = Patch::Value(list);
+                let named = query.groups.iter().flatten().cloned().map(group::Target::Named);
+                changes.groups = Some(named.chain(changes.groups.into_iter().flatten()).collect());
+                let items = Items { items: vec![(item.0.clone(), changes)], many: false };
+                let written = Self::create(db, scope, &items, &Options::default(), notes)?;
+                Ok(written.into_iter().find_map(|written| match written {
+                    Written::Created(row) => Some(row),
+                    Written::Skipped(row) => row,
+                }))
+            }
+            [id] => {
+                let row = Self::fetch(db, scope, *id)?;
+                if changes.identifiers != Patch::Absent && !has(changes.identifiers()) {
+                    let mut list = changes.identifiers().to_vec();
+                    let stored: Vec<Identifier> = row
+                        .identifiers
+                        .value()
+                        .map_err(|error| Error::Internal(format!("identifiers of {id}: {error}")))?;
+                    list.extend(stored.into_iter().filter(|known| has(std::slice::from_ref(known))));
+                    changes.identifiers = Patch::Value(list);
+                }
+                Self::update(db, scope, row, &changes, notes).map(Some)
+            }
+            several => {
+                let detail = format!("finds {} patients; an upsert creates or updates one", several.len());
+                notes.faults.add(Fault::body(&query.pointer, detail));
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Seed for Patient {
+    fn read_seed(item: &Item<'_, '_>, row: Seeded) -> Changes {
+        let attributes = item.attributes;
+        let restored = Restored {
+            row,
+            archived: attributes.optional("archived").unwrap_or(false),
+            archive_history: attributes.optional("archive_history"),
+            statement: attributes.optional("statement"),
+            invited_at: attributes.optional("invited_at"),
+            enrolled_at: attributes.optional("enrolled_at"),
+            first_access_at: attributes.optional("first_access_at"),
+            last_access_at: attributes.optional("last_access_at"),
+        };
+        Changes { restored: Some(restored), ..Self::read(item) }
+    }
+}

@@ -1,0 +1,112 @@
+//! The one table of operations, in the order of the contract.
+
+use std::future::{Future, ready};
+
+use actix_web::Route;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::{self, ServiceConfig};
+
+use crate::call::{Answer, Call, error_answer, operation};
+use crate::error::{Fault, Kind, Result};
+use crate::handlers::{create, fetch, list, related_many, related_one, update, upsert};
+use crate::oauth::create_token;
+use crate::resources::coach::Coach;
+use crate::resources::group::Group;
+use crate::resources::organization::Organization;
+use crate::resources::patient::Patient;
+use crate::resources::patient_health_metric::Metric;
+use crate::resources::token::Token;
+use crate::{docs, health};
+
+/// Every path of the API below `/pub`.
+fn operations() -> Vec<Resource> {
+    vec![
+        at("/oauth/token").post(create_token),
+        at("/oauth/token/{id}/groups").get(related_many::<Token, Group>),
+        at("/oauth/token/{id}/organization").get(related_one::<Token, Organization>),
+        at("/organization/{id}").get(fetch::<Organization>),
+        at("/group").post(create::<Group>).get(list::<Group>),
+        at("/group/{id}").get(fetch::<Group>),
+        at("/coach").get(list::<Coach>),
+        at("/coach/{id}").get(fetch::<Coach>),
+        at("/patient_health_metric").post(create::<Metric>).get(list::<Metric>),
+        at("/patient_health_metric/{id}").get(fetch::<Metric>),
+        at("/patient_health_metric/{id}/patient").get(related_one::<Metric, Patient>),
+        at("/patient").post(create::<Patient>).get(list::<Patient>).put(upsert::<Patient>),
+        at("/patient/{id}").get(fetch::<Patient>).patch(update::<Patient>),
+        at("/patient/{id}/groups").get(related_many::<Patient, Group>),
+        at("/patient/{id}/coaches").get(related_many::<Patient, Coach>),
+    ]
+}
+
+/// Registers all of it.
+pub fn configure(services: &mut ServiceConfig) {
+    for resource in operations() {
+        resource.register("/pub", services);
+    }
+    // Quirk: the contract's tokenUrl has no /pub.
+    at("/oauth/token").post(create_token).register("", services);
+
+    at("/openapi.yaml").get(docs::yaml).register("/pub", services);
+    at("/openapi.json").get(docs::json).register("/pub", services);
+    at("/healthz").get(health::alive).register("", services);
+    at("/readyz").get(health::ready).register("", services);
+    services.default_service(operation(not_found));
+}
+
+async fn not_found(_: Call) -> Result<Answer> {
+    Err(Fault::not_found().into())
+}
+
+/// A path and what can be done at it.
+struct Resource {
+    path: &'static str,
+    routes: Vec<(Method, Route)>,
+}
+
+fn at(path: &'static str) -> Resource {
+    Resource { path, routes: Vec::new() }
+}
+
+impl Resource {
+    /// HEAD comes with GET; the server leaves the body out.
+    fn get<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
+        self.on(Method::GET, run).on(Method::HEAD, run)
+    }
+
+    fn post<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
+        self.on(Method::POST, run)
+    }
+
+    fn put<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
+        self.on(Method::PUT, run)
+    }
+
+    fn patch<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
+        self.on(Method::PATCH, run)
+    }
+
+    fn on<Fut: Future<Output = Result<Answer>> + 'static>(mut self, method: Method, run: fn(Call) -> Fut) -> Self {
+        self.routes.push((method.clone(), operation(run).method(method)));
+        self
+    }
+
+    fn register(self, base: &str, services: &mut ServiceConfig) {
+        let allowed: Vec<_> = self.routes.iter().map(|(method, _)| method.as_str()).collect();
+        let allowed = allowed.join(", ");
+        let mut resource = web::resource(format!("{base}{}", self.path));
+        for (_, route) in self.routes {
+            resource = resource.route(route);
+        }
+        services
+            .service(resource.default_service(operation(move |call| ready(Ok(method_not_allowed(&call, &allowed))))));
+    }
+}
+
+fn method_not_allowed(call: &Call, allowed: &str) -> Answer {
+    let fault = Fault::new(Kind::MethodNotAllowed, format!("This path takes {allowed}."));
+    let mut answer = error_answer(&fault.into(), call.req_id);
+    answer.headers.extend(HeaderValue::from_str(allowed).map(|allowed| (header::ALLOW, allowed)));
+    answer
+}

@@ -1,0 +1,157 @@
+//! Instants, as the API speaks of them, and the clock they are read from.
+//!
+//! An instant is UTC with milliseconds, cut when it enters, so that what is
+//! stored, what is answered and what is compared are always the same.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, SecondsFormat, SubsecRound, Utc};
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Timestamp;
+use serde::{Serialize, Serializer};
+
+/// A moment in UTC with millisecond precision, in the years 1 to 9999.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Timestamp)]
+pub struct Instant(NaiveDateTime);
+
+impl Instant {
+    /// Reads RFC 3339 with any offset; `None` for everything else, an instant
+    /// without offset included.
+    ///
+    /// A space where the offset's `+` belongs is taken for that `+`: a client
+    /// that puts a raw `+` into a query string has sent a space.
+    pub fn parse(text: &str) -> Option<Self> {
+        let sign = text.len().checked_sub("+00:00".len())?;
+        let repaired;
+        let text = match text.as_bytes().get(sign) {
+            Some(b' ') => {
+                repaired = format!("{}+{}", text.get(..sign)?, text.get(sign + 1..)?);
+                &repaired
+            }
+            _ => text,
+        };
+        DateTime::parse_from_rfc3339(text).ok().and_then(|parsed| Self::from_utc(parsed.to_utc()))
+    }
+
+    /// The instant of so many milliseconds since 1970-01-01T00:00:00Z.
+    pub fn from_milliseconds(milliseconds: i64) -> Option<Self> {
+        DateTime::from_timestamp_millis(milliseconds).and_then(Self::from_utc)
+    }
+
+    fn from_utc(instant: DateTime<Utc>) -> Option<Self> {
+        (1..=9999).contains(&instant.year()).then(|| Self(instant.naive_utc().trunc_subsecs(3)))
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub fn milliseconds(self) -> i64 {
+        self.0.and_utc().timestamp_millis()
+    }
+
+    /// Whole seconds since 1970-01-01T00:00:00Z.
+    pub fn seconds(self) -> i64 {
+        self.0.and_utc().timestamp()
+    }
+
+    /// The instant so many seconds later.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: u32) -> Self {
+        Self(self.0 + Duration::seconds(i64::from(seconds)))
+    }
+}
+
+/// Reads a calendar date, `YYYY-MM-DD`, in the years 1 to 9999.
+pub fn parse_date(text: &str) -> Option<NaiveDate> {
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    (text.len() == "YYYY-MM-DD".len() && date.year() >= 1).then_some(date)
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.and_utc().to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<DB: Backend> ToSql<Timestamp, DB> for Instant
+where
+    NaiveDateTime: ToSql<Timestamp, DB>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+        self.0.to_sql(out)
+    }
+}
+
+impl<DB: Backend> FromSql<Timestamp, DB> for Instant
+where
+    NaiveDateTime: FromSql<Timestamp, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        NaiveDateTime::from_sql(bytes).map(Self)
+    }
+}
+
+/// Where the time of day comes from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The machine's clock.
+    #[default]
+    System,
+    /// A clock that shows what it was set to: milliseconds since 1970.
+    Set(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The present moment.
+    pub fn now(&self) -> Instant {
+        match self {
+            Self::System => Instant::from_utc(Utc::now()),
+            Self::Set(milliseconds) => Instant::from_milliseconds(milliseconds.load(Ordering::SeqCst)),
+        }
+        .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_returned_in_utc_with_milliseconds() {
+        for (sent, returned) in [
+            ("2017-11-01T00:00:00-04:00", "2017-11-01T04:00:00.000Z"),
+            ("2017-11-01T00:00:00 05:00", "2017-10-31T19:00:00.000Z"),
+            ("2017-11-01T00:00:00.123987Z", "2017-11-01T00:00:00.123Z"),
+            ("2017-11-01 00:00:00+00:00", "2017-11-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(Instant::parse(sent).unwrap().to_string(), returned);
+        }
+    }
+
+    #[test]
+    fn an_instant_needs_an_offset_and_four_digits_of_year() {
+        for refused in
+            ["2017-11-01T00:00:00", "2017-11-01", "", "x", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00Z", "ÄÄÄÄ"]
+        {
+            assert_eq!(Instant::parse(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_written_in_full() {
+        assert!(parse_date("2024-02-29").is_some());
+        for refused in ["2023-02-29", "2024-2-9", "24-02-09", "2024-02-29T00:00:00Z", "0000-01-01"] {
+            assert_eq!(parse_date(refused), None, "{refused}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The contract as data: its operations, and whether an answer is as it says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use actix_web::http::Method;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use super::Response;
+
+/// An operation of `schema/openapi.yaml`.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    pub id: String,
+    pub method: Method,
+    /// Its path, with `{id}` in it where one is needed.
+    pub path: String,
+    pub definition: Value,
+}
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let yaml = include_str!("../../../schema/openapi.yaml");
+    serde_saphyr::from_str(yaml).expect("schema/openapi.yaml is YAML")
+});
+
+static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+
+/// All operations, in the order of the contract's paths.
+pub fn operations() -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
+        for (method, definition) in item.as_object().expect("a path") {
+            if let Some(id) = definition["operationId"].as_str() {
+                operations.push(Operation {
+                    id: id.to_owned(),
+                    method: method.to_uppercase().parse().expect("a method"),
+                    path: path.clone(),
+                    definition: definition.clone(),
+                });
+            }
+        }
+    }
+    operations
+}
+
+impl Operation {
+    /// The statuses that it documents.
+    pub fn statuses(&self) -> Vec<u16> {
+        let responses = self.definition["responses"].as_object().expect("responses");
+        responses.keys().filter_map(|status| status.parse().ok()).collect()
+    }
+
+    fn fits(&self, method: &Method, path: &str) -> bool {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let (ours, theirs): (Vec<_>, Vec<_>) = (self.path.split('/').collect(), path.split('/').collect());
+        *method == self.method
+            && ours.len() == theirs.len()
+            && ours.iter().zip(theirs).all(|(ours, theirs)| ours.starts_with('{') || *ours == theirs)
+    }
+}
+
+/// Fails the test unless the answer is one that the contract documents.
+pub fn check(method: &Method, uri: &str, response: &Response) {
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let path = path.split('/').filter(|part| !part.is_empty()).map(|part| format!("/{part}")).collect::<String>();
+    let Some(path) = path.strip_prefix("/pub") else { return };
+    // Sparse fieldsets leave out what the schema requires; other paths and methods are nobody's operation.
+    let sparse = query.contains("fields");
+    let operation = operations().into_iter().find(|operation| operation.fits(method, path));
+    let (Some(operation), false) = (operation, sparse || *method == Method::HEAD) else { return };
+
+    let status = response.status.to_string();
+    let documented = follow(&operation.definition["responses"][&status]);
+    assert!(documented.is_object(), "{} does not document {status}: {}", operation.id, response.text);
+    let media_type = response.header("content-type");
+    let schema = &documented["content"][media_type]["schema"];
+    assert!(schema.is_object(), "{} does not document {media_type:?} with {status}", operation.id);
+
+    let key = format!("{} {status} {media_type}", operation.id);
+    let validator = {
+        let mut validators = VALIDATORS.lock().unwrap();
+        let make = || {
+            let root = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
+            Arc::new(jsonschema::draft202012::new(&root).unwrap_or_else(|error| panic!("{key}: {error}")))
+        };
+        validators.entry(key.clone()).or_insert_with(make).clone()
+    };
+    let faults: Vec<_> = validator
+        .iter_errors(&response.body)
+        .map(|error| format!("  {} {error} (schema {})", error.instance_path(), error.schema_path()))
+        .collect();
+    assert!(faults.is_empty(), "{key} is not as documented:\n{}\n{}", faults.join("\n"), response.text);
+}
+
+fn follow(node: &Value) -> &Value {
+    match node["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
+        Some(pointer) => DOCUMENT.pointer(pointer).expect("a reference leads somewhere"),
+        None => node,
+    }
+}
