@@ -14,9 +14,24 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// # Errors
 /// When a step fails; it is then undone whole and those before it stand.
 pub fn migrate(db: &mut Conn) -> Result<Vec<String>, Failure> {
-    provide_collation(db)?;
-    let taken = MigrationHarness::<Backend>::run_pending_migrations(db, MIGRATIONS)?;
-    Ok(taken.iter().map(ToString::to_string).collect())
+    one_at_a_time(db, |db| {
+        provide_collation(db)?;
+        let taken = MigrationHarness::<Backend>::run_pending_migrations(db, MIGRATIONS)?;
+        Ok(taken.iter().map(ToString::to_string).collect())
+    })
+}
+
+/// Several gateways may start on one PostgreSQL at once; the first takes the
+/// steps, the others wait for it. SQLite's own lock does the same.
+fn one_at_a_time<T>(db: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<T, Failure>) -> Result<T, Failure> {
+    let lock = |db: &mut Conn, sql: &str| match db {
+        Conn::Postgres(connection) => connection.batch_execute(sql),
+        Conn::Sqlite(_) => Ok(()),
+    };
+    lock(db, "SELECT pg_advisory_lock(7281945502)")?;
+    let outcome = work(db);
+    lock(db, "SELECT pg_advisory_unlock(7281945502)")?;
+    outcome
 }
 
 /// The names of the steps that are still to be taken.

@@ -54,7 +54,7 @@ impl Pool {
             .error_handler(Box::new(r2d2::LoggingErrorHandler))
             .build(Manager(target.clone()))?;
         let writer = match first {
-            Conn::Sqlite(_) => Some(Writer::start(first)),
+            Conn::Sqlite(_) => Some(Writer::start(target.clone(), first)),
             Conn::Postgres(_) => None,
         };
         Ok(Self { connections, writer })
@@ -89,8 +89,9 @@ impl Pool {
 
     /// Runs queries in one transaction and returns when it is durable.
     ///
-    /// On PostgreSQL the work is run again when it loses a race against
-    /// another transaction, so it must not change what it has captured.
+    /// The work may be run again, when it loses a race against another
+    /// transaction or shares the failure of one, so it must not change what it
+    /// has captured.
     pub async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,

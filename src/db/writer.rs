@@ -6,15 +6,21 @@
 //! one transaction, a savepoint for each: at `synchronous = FULL` the wait for
 //! the disk is by far the dearest part of a small write, and this way many
 //! share one. Nobody is answered before that transaction is on disk.
+//!
+//! SQLite answers some failures, such as a full disk, by undoing the whole
+//! transaction. So when one of a group fails for a reason that is not the
+//! client's, the group is undone on purpose and each write is run again alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
+use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
+use diesel::sqlite::SqliteConnection;
 use tokio::sync::oneshot;
 
-use super::Conn;
+use super::{Conn, Target, connect};
 use crate::error::{Error, Result};
 
 /// Writes that wait for their turn before further ones are turned away.
@@ -23,26 +29,27 @@ const QUEUE: usize = 1024;
 /// Writes that share one transaction.
 const GROUP: usize = 64;
 
-/// The way to the writing thread. It ends when the last of these is dropped.
+/// The way to the writing thread, which ends when the last of these is dropped.
 #[derive(Clone)]
 pub struct Writer(SyncSender<Box<dyn Job>>);
 
 impl Writer {
-    /// Starts the thread that owns this connection.
-    pub fn start(connection: Conn) -> Self {
-        let (sender, receiver) = sync_channel(QUEUE);
-        thread::spawn(move || write_in_groups(connection, &receiver));
+    /// Starts the thread.
+    pub fn start(target: Target, db: Conn) -> Self {
+        let (sender, queue) = sync_channel(QUEUE);
+        thread::spawn(move || WritingThread { target, db }.run(&queue));
         Self(sender)
     }
 
-    /// Runs this in a transaction of its own and returns when it is on disk.
+    /// Runs this in a transaction and returns when it is on disk. It may be run
+    /// twice, of which only one counts.
     pub async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T> + Send + 'static,
     {
         let (reply, outcome) = oneshot::channel();
-        self.0.try_send(Box::new(Task { work: Some(work), outcome: None, reply })).map_err(|error| match error {
+        self.0.try_send(Box::new(Write { work, outcome: None, reply })).map_err(|error| match error {
             TrySendError::Full(_) => Error::Unavailable(format!("{QUEUE} writes wait for their turn")),
             TrySendError::Disconnected(_) => Error::Unavailable("the writing thread has ended".into()),
         })?;
@@ -52,33 +59,38 @@ impl Writer {
 
 /// A write of whatever result.
 trait Job: Send {
-    fn run(&mut self, db: &mut Conn);
-    fn finish(self: Box<Self>, transaction: std::result::Result<(), &str>);
+    /// Runs it in a savepoint. False when it failed for a reason that is not
+    /// the client's.
+    fn run(&mut self, db: &mut Conn) -> bool;
+
+    /// Answers whoever waits, when the transaction around it has ended.
+    fn finish(self: Box<Self>, transaction: QueryResult<()>);
 }
 
-struct Task<F, T> {
-    work: Option<F>,
+struct Write<F, T> {
+    work: F,
     outcome: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T, F> Job for Task<F, T>
+impl<T, F> Job for Write<F, T>
 where
     T: Send + 'static,
-    F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    F: Fn(&mut Conn) -> Result<T> + Send + 'static,
 {
-    fn run(&mut self, db: &mut Conn) {
-        let Some(work) = self.work.take() else { return };
-        // Within a transaction, this is a savepoint.
-        self.outcome = Some(db.transaction(|db| unless_panic(|| work(db))));
+    fn run(&mut self, db: &mut Conn) -> bool {
+        let outcome = db.transaction(|db| unless_panic(|| (self.work)(db)));
+        let fine = !matches!(&outcome, Err(error) if error.is_ours());
+        self.outcome = Some(outcome);
+        fine
     }
 
-    fn finish(self: Box<Self>, transaction: std::result::Result<(), &str>) {
+    fn finish(self: Box<Self>, transaction: QueryResult<()>) {
         let outcome = match (self.outcome, transaction) {
-            (Some(outcome), Ok(())) => outcome,
-            // A refusal stands, whether or not the others could be stored.
-            (Some(Err(error)), Err(_)) => Err(error),
-            (_, Err(cause)) => Err(Error::Unavailable(cause.into())),
+            // A refusal stands, whether or not anything could be stored.
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (_, Err(error)) => Err(Error::Unavailable(error.to_string())),
             (None, Ok(())) => Err(Error::Internal("a write was not run".into())),
         };
         // Nobody listens any more when the client has gone.
@@ -91,39 +103,55 @@ pub fn unless_panic<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::Internal("a panic, logged above".into())))
 }
 
-fn write_in_groups(mut db: Conn, queue: &Receiver<Box<dyn Job>>) {
-    while let Ok(first) = queue.recv() {
-        let mut group = vec![first];
-        let transaction = begin(&mut db).and_then(|()| {
-            let mut done = 0;
-            while let Some(job) = group.get_mut(done) {
-                job.run(&mut db);
-                done += 1;
-                if done < GROUP {
-                    group.extend(queue.try_recv());
-                }
+struct WritingThread {
+    target: Target,
+    db: Conn,
+}
+
+impl WritingThread {
+    fn run(mut self, queue: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            group.extend(queue.try_iter().take(GROUP - 1));
+            if group.len() > 1 && self.write(&mut group).is_ok() {
+                group.into_iter().for_each(|job| job.finish(Ok(())));
+                continue;
             }
-            commit(&mut db)
-        });
-        let transaction = transaction.map_err(|error| error.to_string());
-        for job in group {
-            job.finish(transaction.as_ref().copied().map_err(String::as_str));
+            for mut job in group {
+                let transaction = self.write(std::slice::from_mut(&mut job));
+                job.finish(transaction);
+            }
         }
     }
-}
 
-/// Takes the write lock at once. A transaction that reads first and asks for
-/// the lock later is refused when another has written in between.
-fn begin(db: &mut Conn) -> diesel::QueryResult<()> {
-    match db {
-        Conn::Sqlite(connection) => AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE"),
-        Conn::Postgres(connection) => AnsiTransactionManager::begin_transaction(connection),
+    /// Runs jobs in one transaction; they all stay or none does.
+    fn write(&mut self, jobs: &mut [Box<dyn Job>]) -> QueryResult<()> {
+        let outcome = self.attempt(jobs);
+        if outcome.is_err()
+            && let Ok(fresh) = connect(&self.target)
+        {
+            // In whatever state the old one is, dropping it undoes what it had begun.
+            self.db = fresh;
+        }
+        outcome
+    }
+
+    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> QueryResult<()> {
+        // The write lock is taken at once: a transaction that reads first and
+        // asks for it later is refused when another process has written.
+        AnsiTransactionManager::begin_transaction_sql(sqlite(&mut self.db)?, "BEGIN IMMEDIATE")?;
+        for job in jobs {
+            if !job.run(&mut self.db) {
+                return Err(diesel::result::Error::RollbackTransaction);
+            }
+        }
+        AnsiTransactionManager::commit_transaction(sqlite(&mut self.db)?)
     }
 }
 
-fn commit(db: &mut Conn) -> diesel::QueryResult<()> {
+fn sqlite(db: &mut Conn) -> QueryResult<&mut SqliteConnection> {
     match db {
-        Conn::Sqlite(connection) => AnsiTransactionManager::commit_transaction(connection),
-        Conn::Postgres(connection) => AnsiTransactionManager::commit_transaction(connection),
+        Conn::Sqlite(connection) => Ok(connection),
+        Conn::Postgres(_) => Err(diesel::result::Error::BrokenTransactionManager),
     }
 }

@@ -105,17 +105,18 @@ impl<A: Serialize> Serialize for ResourceObject<'_, A> {
         if !self.links.is_empty() {
             object.serialize_entry("links", &Pairs(&self.links))?;
         }
-        if !self.relationships.is_empty() {
-            let shown = self.relationships.iter().filter(|relationship| {
-                fields.is_none_or(|fields| fields.iter().any(|field| field == relationship.name))
-            });
-            let relationships: Vec<_> = shown
-                .map(|relationship| {
-                    let related = format!("{}/{}", self.path, relationship.name);
-                    (relationship.name, RelationshipObject { data: &relationship.data, links: Related { related } })
-                })
-                .collect();
-            object.serialize_entry("relationships", &Pairs(&relationships))?;
+        let shown = self
+            .relationships
+            .iter()
+            .filter(|relationship| fields.is_none_or(|fields| fields.iter().any(|field| field == relationship.name)));
+        let shown: Vec<_> = shown
+            .map(|relationship| {
+                let related = format!("{}/{}", self.path, relationship.name);
+                (relationship.name, RelationshipObject { data: &relationship.data, links: Related { related } })
+            })
+            .collect();
+        if !shown.is_empty() {
+            object.serialize_entry("relationships", &Pairs(&shown))?;
         }
         object.end()
     }
