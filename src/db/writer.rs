@@ -114,7 +114,9 @@ impl WritingThread {
             let mut group = vec![first];
             group.extend(queue.try_iter().take(GROUP - 1));
             if group.len() > 1 && self.write(&mut group).is_ok() {
-                group.into_iter().for_each(|job| job.finish(Ok(())));
+                for job in group {
+                    job.finish(Ok(()));
+                }
                 continue;
             }
             for mut job in group {
