@@ -11,4 +11,6 @@
 
 mod support;
 
+mod documents;
 mod groups;
+mod queries;

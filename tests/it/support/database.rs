@@ -27,6 +27,7 @@ pub struct Database {
 
 /// A fresh database of each kind that is there.
 pub fn each() -> Vec<Database> {
+    super::queries::count();
     let mut databases = vec![Database::sqlite()];
     databases.extend(Database::postgres());
     databases

@@ -6,6 +6,7 @@
 mod client;
 mod contract;
 mod database;
+mod queries;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use retwine::time::{Clock, Instant};
 pub use client::{Client, Response};
 pub use contract::{Operation, operations};
 pub use database::{Database, each};
+pub use queries::counted;
 
 /// The time at which tests begin.
 pub const NOW: &str = "2026-03-02T09:30:00.000Z";

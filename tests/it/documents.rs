@@ -1,0 +1,52 @@
+//! The documents, held against the truth.
+
+use clap::CommandFactory;
+use retwine::cli::Cli;
+use retwine::demo;
+
+use crate::support::operations;
+
+const README: &str = include_str!("../../README.md");
+const COMPATIBILITY: &str = include_str!("../../COMPATIBILITY.md");
+
+#[test]
+fn the_readme_lists_every_setting_with_its_variable_and_default() {
+    let command = Cli::command();
+    let serve = command.find_subcommand("serve").unwrap();
+    let settings: Vec<_> =
+        command.get_arguments().chain(serve.get_arguments()).filter(|setting| setting.get_env().is_some()).collect();
+    for setting in &settings {
+        let flag = setting.get_long().unwrap();
+        let variable = setting.get_env().unwrap().to_str().unwrap();
+        let default = setting.get_default_values().first().unwrap().to_str().unwrap();
+        let default = if flag == "workers" { "one per processor".to_owned() } else { format!("`{default}`") };
+        let row = format!("| `--{flag}` | `{variable}` | {default} |");
+        assert!(README.contains(&row), "README.md lacks the row {row}");
+    }
+    let rows = README.lines().filter(|line| line.starts_with("| `--")).count();
+    assert_eq!(rows, settings.len(), "README.md has rows for settings that are not there");
+}
+
+#[test]
+fn the_readme_shows_the_demos_credentials_and_first_request() {
+    let credentials = demo::credentials().unwrap();
+    let welcome = demo::welcome("127.0.0.1:8080".parse().unwrap(), &credentials);
+    for line in welcome.lines().filter(|line| line.starts_with("TOKEN=") || line.starts_with("curl")) {
+        assert!(README.contains(line), "README.md lacks the line {line}");
+    }
+    for credentials in credentials {
+        for value in [credentials.organization, credentials.group, credentials.client_id, credentials.client_secret] {
+            assert!(README.contains(&value), "README.md lacks {value}");
+        }
+    }
+}
+
+#[test]
+fn every_operation_has_its_row_in_the_table_of_compatibility() {
+    for operation in operations() {
+        let row = format!("| `{}` {} {} |", operation.id, operation.method, operation.path);
+        assert!(COMPATIBILITY.contains(&row), "COMPATIBILITY.md lacks the row {row}");
+    }
+    let rows = COMPATIBILITY.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, operations().len(), "COMPATIBILITY.md has rows for operations that are not there");
+}
