@@ -1,30 +1,22 @@
-//! What operators do and the API does not offer: making organizations, coaches
-//! and clients. The command line and fixtures share this.
+//! What operators do and the API does not offer: looking over organizations,
+//! and everything about clients. The command line and fixtures share this.
+
+use std::collections::HashSet;
 
 use diesel::prelude::*;
 
 use crate::auth::{Scope, Secret};
-use crate::db::schema::{client_groups, clients, coach_groups, coaches, groups, identifiers, organizations, tokens};
+use crate::db::schema::{client_groups, clients, coaches, groups, organizations, tokens};
 use crate::db::{Conn, insert_all};
 use crate::error::Result;
 use crate::id::Id;
-use crate::jsonapi::Notes;
+use crate::jsonapi::{Item, Items, Notes, Reference};
+use crate::resource::Resource;
 use crate::resources::coach::Coach;
-use crate::resources::group::Group;
-use crate::resources::identifier::{self, Holder, Holders, Identifier};
+use crate::resources::group::{self, Group};
 use crate::resources::organization::Organization;
-use crate::seed::Seeded;
+use crate::seed::Seed;
 use crate::time::Instant;
-
-/// Makes an organization.
-///
-/// # Errors
-/// When the database fails.
-pub fn add_organization(db: &mut Conn, row: Seeded, name: String) -> Result<Organization> {
-    let organization = Organization { id: row.id, name, created_at: row.created_at, updated_at: row.updated_at };
-    diesel::insert_into(organizations::table).values(&organization).execute(db)?;
-    Ok(organization)
-}
 
 /// All organizations, in the order in which they were made.
 ///
@@ -32,68 +24,6 @@ pub fn add_organization(db: &mut Conn, row: Seeded, name: String) -> Result<Orga
 /// When the database fails.
 pub fn organizations(db: &mut Conn) -> Result<Vec<Organization>> {
     Ok(organizations::table.order(organizations::id).load(db)?)
-}
-
-/// A coach to be.
-#[derive(Debug, Default)]
-pub struct NewCoach {
-    /// The first name.
-    pub first_name: Option<String>,
-    /// The last name.
-    pub last_name: Option<String>,
-    /// The groups that the coach belongs to.
-    pub groups: Vec<Id>,
-    /// How other systems know the coach.
-    pub identifiers: Vec<Identifier>,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = coach_groups)]
-struct CoachGroup {
-    coach_id: Id,
-    group_id: Id,
-}
-
-/// Makes a coach. Identifiers that somebody has already are noted; `place` is
-/// where the list of them stands.
-///
-/// # Errors
-/// When the database fails.
-pub fn add_coach(
-    db: &mut Conn,
-    scope: &Scope,
-    row: Seeded,
-    new: &NewCoach,
-    place: &str,
-    notes: &Notes,
-) -> Result<Coach> {
-    let list = &new.identifiers;
-    let holders = Holders::look_up(db, scope, list.iter().map(|known| (&*known.system, &*known.value)))?;
-    identifier::check_once(list, place, &notes.faults);
-    for (index, _) in holders.conflicts(list, Some(Holder::Coach(row.id))) {
-        if let Some(identifier) = list.get(index) {
-            notes.faults.add(identifier::taken(format!("{place}/{index}"), identifier));
-        }
-    }
-    notes.check()?;
-    let coach = Coach {
-        id: row.id,
-        organization_id: scope.organization,
-        first_name: new.first_name.clone(),
-        last_name: new.last_name.clone(),
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-    };
-    diesel::insert_into(coaches::table).values(&coach).execute(db)?;
-    let groups: Vec<_> =
-        new.groups.iter().map(|group_id| CoachGroup { coach_id: coach.id, group_id: *group_id }).collect();
-    insert_all::<_, CoachGroup>(db, coach_groups::table, &groups)?;
-    insert_all::<_, identifier::Row>(
-        db,
-        identifiers::table,
-        &identifier::Row::of_coach(scope, coach.id, list).collect::<Vec<_>>(),
-    )?;
-    Ok(coach)
 }
 
 /// All coaches of an organization.
@@ -114,15 +44,15 @@ pub fn groups(db: &mut Conn, organization: Id) -> Result<Vec<Group>> {
 
 /// A client to be.
 #[derive(Debug)]
-pub struct NewClient<'n> {
+pub struct NewClient {
     /// The id.
-    pub id: &'n str,
+    pub id: String,
     /// What people call it.
-    pub name: &'n str,
+    pub name: String,
     /// The secret.
-    pub secret: Secret<'n>,
+    pub secret: String,
     /// The groups it is restricted to; `None` for the whole organization.
-    pub groups: Option<&'n [Id]>,
+    pub groups: Option<Vec<Reference>>,
 }
 
 /// A client, as far as anybody is shown it.
@@ -151,29 +81,65 @@ struct ClientGroup<'n> {
     group_id: Id,
 }
 
-/// Makes a client.
-///
-/// # Errors
-/// When the database fails, or has a client of this id.
-pub fn add_client(db: &mut Conn, scope: &Scope, new: &NewClient<'_>) -> Result<()> {
-    let client = Client {
-        id: new.id.to_owned(),
-        organization_id: scope.organization,
-        name: new.name.to_owned(),
-        scope: if new.groups.is_some() { "group".into() } else { "organization".into() },
-        secret_hash: new.secret.hash()?,
-        created_at: scope.now,
-        revoked_at: None,
-    };
-    diesel::insert_into(clients::table).values(&client).execute(db)?;
-    let groups: Vec<_> = new
-        .groups
-        .unwrap_or_default()
-        .iter()
-        .map(|group_id| ClientGroup { client_id: new.id, group_id: *group_id })
-        .collect();
-    insert_all::<_, ClientGroup<'_>>(db, client_groups::table, &groups)?;
-    Ok(())
+impl Client {
+    /// Stores a client. Groups that the organization does not have are noted.
+    ///
+    /// # Errors
+    /// When the database fails, or something was noted.
+    pub fn add(db: &mut Conn, scope: &Scope, new: &NewClient, notes: &Notes) -> Result<()> {
+        let groups = new.groups.as_deref().map(|named| group::check(db, scope, named, &notes.faults)).transpose()?;
+        notes.check()?;
+        let client = Self {
+            id: new.id.clone(),
+            organization_id: scope.organization,
+            name: new.name.clone(),
+            scope: if groups.is_some() { "group".into() } else { "organization".into() },
+            secret_hash: Secret::of(&new.secret).hash()?,
+            created_at: scope.now,
+            revoked_at: None,
+        };
+        diesel::insert_into(clients::table).values(&client).execute(db)?;
+        let groups: HashSet<Id> = groups.into_iter().flatten().collect();
+        let groups: Vec<_> = groups.into_iter().map(|group_id| ClientGroup { client_id: &new.id, group_id }).collect();
+        insert_all::<_, ClientGroup<'_>>(db, client_groups::table, &groups)?;
+        Ok(())
+    }
+}
+
+impl Seed for Client {
+    const NAME: &'static str = "client";
+
+    type New = NewClient;
+
+    fn read_seed(item: &Item<'_, '_>) -> Option<NewClient> {
+        let attributes = item.attributes;
+        let scope = attributes.required_with("scope", |node| node.one_of(&["organization", "group"]))?;
+        let groups = item.relationships.to_many("groups", Group::TYPE, |group| group.reference());
+        if scope == "group" && groups.as_ref().is_none_or(Vec::is_empty) && !item.relationships.is_faulty("groups") {
+            item.relationships.fault("groups", "is required of a client with the scope \"group\"");
+        }
+        Some(NewClient {
+            id: item.resource.optional("id")?,
+            name: attributes.required("name"),
+            secret: attributes.filled("client_secret")?,
+            groups: groups.filter(|_| scope == "group"),
+        })
+    }
+
+    fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {
+        clients::table.filter(clients::id.eq_any(ids)).select((clients::id, clients::organization_id)).load(db)
+    }
+
+    fn store(db: &mut Conn, scope: &Scope, new: &Items<NewClient>, notes: &Notes) -> Result<()> {
+        new.items.iter().try_for_each(|(_, client)| Self::add(db, scope, client, notes))
+    }
+
+    fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
+        let own = || clients::table.filter(clients::organization_id.eq(organization)).select(clients::id);
+        diesel::delete(tokens::table.filter(tokens::client_id.eq_any(own()))).execute(db)?;
+        diesel::delete(client_groups::table.filter(client_groups::client_id.eq_any(own()))).execute(db)?;
+        diesel::delete(clients::table.filter(clients::organization_id.eq(organization))).execute(db).map(drop)
+    }
 }
 
 /// All clients of an organization.

@@ -241,6 +241,11 @@ impl Faults {
         self.0.borrow_mut().push(fault);
     }
 
+    /// Adds faults.
+    pub fn extend(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.0.borrow_mut().extend(faults);
+    }
+
     /// Whether there is a fault at this place in the body or below it.
     pub fn any_within(&self, pointer: &str) -> bool {
         let within = |at: &str| at.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

@@ -12,10 +12,10 @@ use crate::auth::Scope;
 use crate::call::{Answer, Call};
 use crate::db::{Conn, Page, Weight, Window};
 use crate::error::{Error, Fault, Faults, Result};
+use crate::jsonapi::PageLinks;
 use crate::jsonapi::answer::{Data, Document, Meta, Pairs, Relationships, ResourceObject};
 use crate::jsonapi::cursor::Cursor;
 use crate::jsonapi::document::{ClientId, Shape, read_document};
-use crate::jsonapi::query::PageLinks;
 use crate::jsonapi::{Filters, Included, Items, Notes, Parameters, View};
 use crate::resource::{Create, Fetch, HasMany, HasOne, List, Resource, Update, Upsert, Written};
 

@@ -11,9 +11,9 @@ use crate::auth::Scope;
 use crate::db::{Conn, KeyValue, Page, Sort, Window};
 use crate::error::{Faults, Result};
 use crate::id::Id;
+use crate::jsonapi::PagingRules;
 use crate::jsonapi::answer::{Included, Links, Relationships};
 use crate::jsonapi::document::ClientId;
-use crate::jsonapi::query::PagingRules;
 use crate::jsonapi::{Filters, Item, Items, Notes, Object};
 
 /// A type of the API. What it serializes to is its attributes.

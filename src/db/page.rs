@@ -97,8 +97,9 @@ impl<R> Window<R> {
 /// Loads a page: one query for the count, one for the rows.
 ///
 /// `matching` starts the query, filtered but neither sorted nor cut; it is
-/// called once for each of the two.
-pub fn load_page<'q, Q, R>(
+/// called once for each of the two. `Row` is what the query yields; the
+/// resources are made from it.
+pub fn load_page<'q, Row, Q, R: From<Row>>(
     db: &mut Conn,
     window: &Window<R>,
     table: &'static str,
@@ -110,7 +111,7 @@ where
         + OrderDsl<Order, Output = Q>
         + LimitDsl<Output = Q>
         + OffsetDsl<Output = Q>
-        + LoadQuery<'q, Conn, R>,
+        + LoadQuery<'q, Conn, Row>,
 {
     let count = matching().select(count_star()).internal_load(db)?.next().transpose()?.unwrap_or_default();
     let rows = matching().order(Order::of(window, table));
@@ -126,8 +127,8 @@ where
         return Ok(Page { rows: Vec::new(), count, more: false });
     }
     // One more than asked for tells whether there is a next page.
-    let mut rows: Vec<R> =
-        rows.limit(limit.saturating_add(1)).offset(offset).internal_load(db)?.collect::<QueryResult<_>>()?;
+    let rows = rows.limit(limit.saturating_add(1)).offset(offset).internal_load(db)?;
+    let mut rows = rows.map(|row| row.map(R::from)).collect::<QueryResult<Vec<R>>>()?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);

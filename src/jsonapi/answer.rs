@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use super::read::{Members, Warning};
+use super::notes::Warning;
+use super::read::Members;
 use crate::id::Id;
 
 /// What names a resource in a relationship.
@@ -40,8 +41,8 @@ impl Identifier {
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Linkage {
-    /// One resource.
-    One(Identifier),
+    /// One resource, or none.
+    One(Option<Identifier>),
     /// Any number of them.
     Many(Vec<Identifier>),
 }

@@ -2,7 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::read::{Node, Notes, Object, Reference};
+use super::notes::Notes;
+use super::read::{Node, Object, Read, Reference};
 use crate::error::{Fault, Source};
 
 /// A resource object as a client wrote it, while it is read.
@@ -166,7 +167,7 @@ impl<'a> Object<'a, '_> {
 
     /// The `id` of a resource identifier; empty or `null` counts as absent.
     pub fn reference(&self) -> Option<Reference> {
-        self.optional_with("id", |node| (node.raw.get() != "\"\"").then(|| super::read::Read::read(node)).flatten())
+        self.optional_with("id", |node| (node.raw.get() != "\"\"").then(|| Read::read(node)).flatten())
     }
 
     /// The source that an error object names for a member.

@@ -4,10 +4,18 @@
 pub mod answer;
 pub mod cursor;
 pub mod document;
+pub mod filters;
+pub mod notes;
+pub mod paging;
+pub mod patch;
 pub mod query;
 pub mod read;
 
 pub use answer::{Identifier, Included, Linkage, Relationship, View};
 pub use document::{Item, Items};
-pub use query::{Filters, Parameters};
-pub use read::{Node, Notes, Object, Patch, Read, Reference};
+pub use filters::{Filters, Instants};
+pub use notes::{Notes, Pointer};
+pub use paging::{PageLinks, PagingRules};
+pub use patch::Patch;
+pub use query::Parameters;
+pub use read::{Node, Object, Read, Reference};

@@ -4,59 +4,28 @@
 //! that is ignored returns more than was asked for. Only names that JSON:API
 //! leaves to nobody (`_`, `utm_source`, `cacheBust`) have no effect.
 
-use std::cell::{Cell, RefCell};
-use std::ops::Range;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::cell::{Cell, RefCell};
 
 use super::cursor::Cursor;
-use super::read::Reference;
+use super::paging::PagingRules;
 use crate::db::{Paging, Sort, SortKey, Window};
 use crate::error::{Fault, Faults, Kind, Source};
-use crate::id::Id;
-use crate::time::Instant;
 
 /// The parameters of a request, decoded, until each has found its reader.
 #[derive(Debug, Default)]
 pub struct Parameters {
-    pairs: Vec<Parameter>,
-    asked_for: RefCell<Vec<&'static str>>,
+    pub(super) pairs: Vec<Parameter>,
+    pub(super) asked_for: RefCell<Vec<&'static str>>,
     /// What is wrong with them.
     pub faults: Faults,
 }
 
 #[derive(Debug)]
-struct Parameter {
-    name: String,
+pub(super) struct Parameter {
+    pub(super) name: String,
     value: String,
     read: Cell<bool>,
-}
-
-/// `start..end`, either of which may be open.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Instants {
-    /// The first instant that is within.
-    pub start: Option<Instant>,
-    /// The first that no longer is.
-    pub end: Option<Instant>,
-}
-
-/// How a list may be paged.
-#[derive(Clone, Copy, Debug)]
-pub struct PagingRules {
-    /// Whether it is paged when no page parameter is sent.
-    pub always: bool,
-    /// The default and the greatest `page[size]`.
-    pub size: (i64, i64),
-}
-
-impl PagingRules {
-    /// Whole, unless a page parameter is sent: for the lists whose
-    /// documentation has no paging.
-    pub const ON_REQUEST: Self = Self { always: false, size: (10, 50) };
-
-    /// Paged by 10, by 50 at the most.
-    pub const ALWAYS: Self = Self { always: true, size: (10, 50) };
 }
 
 const LIMIT: (i64, i64) = (50, 1000);
@@ -74,13 +43,13 @@ impl Parameters {
         Self { pairs, ..Self::default() }
     }
 
-    fn fault(&self, name: &str, detail: impl Into<String>) {
+    pub(super) fn fault(&self, name: &str, detail: impl Into<String>) {
         self.faults.add(Fault::parameter(name, detail));
     }
 
     /// The value of a parameter, which counts as read from now on. One that is
     /// sent twice with different values is a fault.
-    fn take(&self, name: &str) -> Option<&str> {
+    pub(super) fn take(&self, name: &str) -> Option<&str> {
         let mut found: Option<&str> = None;
         for pair in self.pairs.iter().filter(|pair| pair.name == name) {
             pair.read.set(true);
@@ -211,6 +180,11 @@ impl Parameters {
         after.map(|text| ("page[after]", text)).or(cursor.map(|text| ("page[cursor]", text)))
     }
 
+    /// The cursor as it was sent, by whichever name.
+    pub fn cursor(&self) -> Option<&str> {
+        self.after().map(|(_, text)| text)
+    }
+
     fn number(&self, name: &str, least: i64, most: i64) -> Option<i64> {
         let text = self.take(name).filter(|text| !text.is_empty())?;
         let number = text.parse().ok().filter(|number| (least..=most).contains(number));
@@ -278,167 +252,3 @@ const IN_VALUE: &AsciiSet =
 
 /// The vendor's links keep brackets as they are.
 const IN_NAME: &AsciiSet = &IN_VALUE.remove(b'[').remove(b']');
-
-/// The filters of a list, read by name.
-pub struct Filters<'p>(pub &'p Parameters);
-
-impl Filters<'_> {
-    fn take(&self, name: &'static str) -> Option<&str> {
-        self.0.asked_for.borrow_mut().push(name);
-        let value = self.0.take(name)?;
-        if value.trim().is_empty() {
-            self.0.fault(name, "has no value; give one or leave the filter out");
-            return None;
-        }
-        Some(value)
-    }
-
-    /// A text.
-    pub fn text(&self, name: &'static str) -> Option<String> {
-        self.take(name).map(str::to_owned)
-    }
-
-    /// The id of one resource.
-    pub fn reference(&self, name: &'static str) -> Option<Reference> {
-        self.take(name).map(|text| reference(name, text.trim()))
-    }
-
-    /// The ids of some resources, separated by commas.
-    pub fn references(&self, name: &'static str) -> Option<Vec<Reference>> {
-        let text = self.take(name)?;
-        Some(text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(|id| reference(name, id)).collect())
-    }
-
-    /// `filter[groups]`, which the vendor's prose also calls `filter[group]`.
-    pub fn groups(&self) -> Option<Vec<Reference>> {
-        let groups = self.references("filter[groups]");
-        // Quirk: the vendor's descriptions say filter[group] where the parameter is filter[groups]; both are read.
-        let pair = self.0.pairs.iter().any(|pair| pair.name == "filter[group]");
-        if pair && groups.is_some() {
-            self.0.fault("filter[group]", "is another name of filter[groups]; send only one of them");
-        }
-        if pair { self.references("filter[group]") } else { groups }
-    }
-
-    /// `true` or `false`.
-    pub fn flag(&self, name: &'static str) -> Option<bool> {
-        match self.take(name)? {
-            "true" => Some(true),
-            "false" => Some(false),
-            other => {
-                self.0.fault(name, format!("{other:?} is neither true nor false"));
-                None
-            }
-        }
-    }
-
-    /// A range of instants, `start..end`; either side may be empty.
-    pub fn instants(&self, name: &'static str) -> Option<Instants> {
-        let text = self.take(name)?;
-        let Some((start, end)) = text.split_once("..") else {
-            self.0.fault(name, format!("{text:?} is not a range: write start..end, either of which may be empty"));
-            return None;
-        };
-        let side = |text: &str| {
-            if text.is_empty() {
-                return None;
-            }
-            let instant = Instant::parse(text);
-            if instant.is_none() {
-                let detail =
-                    format!("{text:?} is not an RFC 3339 instant with an offset, such as 2026-01-31T08:30:00Z");
-                self.0.fault(name, detail);
-            }
-            instant
-        };
-        Some(Instants { start: side(start), end: side(end) })
-    }
-
-    /// Two filters that are nothing without each other.
-    pub fn pair(&self, first: &'static str, second: &'static str) -> Option<(String, String)> {
-        match (self.text(first), self.text(second)) {
-            (Some(left), Some(right)) => Some((left, right)),
-            (Some(_), None) => self.half(first, second),
-            (None, Some(_)) => self.half(second, first),
-            (None, None) => None,
-        }
-    }
-
-    fn half(&self, sent: &str, missing: &str) -> Option<(String, String)> {
-        self.0.fault(sent, format!("has no meaning without {missing}; send both or neither"));
-        None
-    }
-
-    /// Notes that one of several filters is needed and none was sent.
-    pub fn require_one_of(&self, names: &[&'static str]) {
-        // One that was sent but could not be read has its own fault already.
-        let sent = |name: &&str| {
-            self.0
-                .pairs
-                .iter()
-                .any(|pair| pair.name == *name || (*name == "filter[groups]" && pair.name == "filter[group]"))
-        };
-        if !names.iter().any(sent) {
-            let detail = match names {
-                [name] => format!("{name} is required"),
-                _ => format!("one of {} is required", names.join(", ")),
-            };
-            self.0.fault(names.first().copied().unwrap_or_default(), detail);
-        }
-    }
-}
-
-fn reference(name: &str, text: &str) -> Reference {
-    Reference { id: Id::parse(text), source: Source::Parameter(name.into()) }
-}
-
-/// The page parameters of the links of a page.
-#[derive(Debug, Default)]
-pub struct PageLinks {
-    /// The name of each link and its page parameters.
-    pub links: Vec<(&'static str, Vec<(&'static str, String)>)>,
-}
-
-impl PageLinks {
-    /// The links of a page that holds `count` in all; `next` is the cursor of
-    /// the page that follows.
-    pub fn of(paging: &Paging, count: i64, next: Option<String>, this: Option<&str>) -> Self {
-        let links = match paging {
-            Paging::All => vec![("self", Vec::new())],
-            Paging::Skip { number, size } => {
-                let last = if *size == 0 { 1 } else { ((count + size - 1) / size).max(1) };
-                let to = |number: i64| vec![("page[number]", number.to_string()), ("page[size]", size.to_string())];
-                let mut links = vec![("self", to(*number))];
-                if *size > 0 {
-                    links.push(("first", to(1)));
-                    links.extend(within(1..last + 1, number - 1).map(|number| ("prev", to(number))));
-                    links.extend(within(1..last + 1, number + 1).map(|number| ("next", to(number))));
-                    links.push(("last", to(last)));
-                }
-                links
-            }
-            Paging::Cursor { limit, .. } => {
-                let to = |after: Option<&str>| {
-                    let mut page = vec![("page[limit]", limit.to_string())];
-                    page.extend(after.map(|after| ("page[after]", after.to_owned())));
-                    page
-                };
-                let mut links = vec![("self", to(this))];
-                links.extend(next.map(|next| ("next", to(Some(&next)))));
-                links
-            }
-        };
-        Self { links }
-    }
-}
-
-fn within(range: Range<i64>, number: i64) -> Option<i64> {
-    range.contains(&number).then_some(number)
-}
-
-impl Parameters {
-    /// The cursor as it was sent, by whichever name.
-    pub fn cursor(&self) -> Option<&str> {
-        self.after().map(|(_, text)| text)
-    }
-}

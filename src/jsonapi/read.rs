@@ -7,97 +7,20 @@
 //! [`Notes::check`] comes before every write.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 
 use chrono::NaiveDate;
+use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::notes::{Notes, Pointer};
+use super::patch::Patch;
 use crate::db::Json;
-use crate::error::{Fault, Faults, Kind, Result, Source};
+use crate::error::{Fault, Kind, Source};
 use crate::id::Id;
 use crate::time::{Instant, parse_date};
-
-/// What was noticed while a request was read and carried out.
-#[derive(Clone, Debug, Default)]
-pub struct Notes {
-    /// What is wrong.
-    pub faults: Faults,
-    ignored: RefCell<Vec<String>>,
-    warnings: RefCell<Vec<Warning>>,
-}
-
-/// Something that was stored as sent, though it looks like a mistake.
-#[derive(Clone, Debug, Serialize)]
-pub struct Warning {
-    /// Its place in the request.
-    pub pointer: String,
-    /// What looks wrong.
-    pub detail: String,
-}
-
-impl Notes {
-    /// Notes that go on from faults found elsewhere in the request.
-    pub fn beside(faults: Faults) -> Self {
-        Self { faults, ..Self::default() }
-    }
-
-    /// Notes a place whose content has no effect.
-    pub fn ignore(&self, pointer: impl Into<String>) {
-        self.ignored.borrow_mut().push(pointer.into());
-    }
-
-    /// Notes what looks like a mistake.
-    pub fn warn(&self, pointer: impl Into<String>, detail: impl Into<String>) {
-        self.warnings.borrow_mut().push(Warning { pointer: pointer.into(), detail: detail.into() });
-    }
-
-    /// The end of reading.
-    ///
-    /// # Errors
-    /// With every fault that was noted.
-    pub fn check(&self) -> Result<()> {
-        self.faults.check()
-    }
-
-    /// Whether a fault was noted.
-    pub fn has_faults(&self) -> bool {
-        self.faults.any_within("")
-    }
-
-    /// The pointers of `meta.ignored`.
-    pub fn ignored(&self) -> Vec<String> {
-        self.ignored.borrow().clone()
-    }
-
-    /// The entries of `meta.warnings`.
-    pub fn warnings(&self) -> Vec<Warning> {
-        self.warnings.borrow().clone()
-    }
-}
-
-/// A place in a document. It costs nothing until it is written down.
-#[derive(Clone, Copy, Debug)]
-pub enum Pointer<'p> {
-    /// The whole document.
-    Root,
-    /// A member of an object.
-    Member(&'p Pointer<'p>, &'p str),
-    /// An item of an array.
-    Index(&'p Pointer<'p>, usize),
-}
-
-impl fmt::Display for Pointer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Root => Ok(()),
-            Self::Member(parent, name) => write!(f, "{parent}/{}", name.replace('~', "~0").replace('/', "~1")),
-            Self::Index(parent, index) => write!(f, "{parent}/{index}"),
-        }
-    }
-}
 
 /// A value that is not read yet.
 pub struct Node<'a, 'p> {
@@ -111,6 +34,11 @@ impl<'a, 'p> Node<'a, 'p> {
     /// The whole of a document.
     pub fn root(raw: &'a RawValue, notes: &'p Notes) -> Self {
         Self { raw, pointer: Pointer::Root, notes }
+    }
+
+    /// A value at a known place.
+    pub fn at(raw: &'a RawValue, pointer: Pointer<'p>, notes: &'p Notes) -> Self {
+        Self { raw, pointer, notes }
     }
 
     /// Notes a fault here.
@@ -205,49 +133,6 @@ struct Member<'a> {
     name: Cow<'a, str>,
     value: &'a RawValue,
     read: Cell<bool>,
-}
-
-/// What a PATCH says of an attribute.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Patch<T> {
-    /// Nothing: it stays as it is.
-    Absent,
-    /// It is cleared.
-    Null,
-    /// It becomes this.
-    Value(T),
-}
-
-impl<T> Patch<T> {
-    /// The value, if one was given.
-    pub fn value(&self) -> Option<&T> {
-        match self {
-            Self::Value(value) => Some(value),
-            _ => None,
-        }
-    }
-}
-
-impl<T: Serialize> Patch<Vec<T>> {
-    /// Applies this to a list that is stored as JSON; cleared, it is empty.
-    pub fn apply_list(&self, attribute: &mut Json) {
-        match self {
-            Self::Absent => {}
-            Self::Null => *attribute = Json::empty_list(),
-            Self::Value(list) => *attribute = Json::of(list),
-        }
-    }
-}
-
-impl<T: Clone> Patch<T> {
-    /// Applies this to an attribute that may be without value.
-    pub fn apply(&self, attribute: &mut Option<T>) {
-        match self {
-            Self::Absent => {}
-            Self::Null => *attribute = None,
-            Self::Value(value) => *attribute = Some(value.clone()),
-        }
-    }
 }
 
 impl<'a> Object<'a, '_> {

@@ -9,15 +9,17 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::group;
+use super::identifier::{self, Holder, Holders, Identifier};
 use super::patient::Patient;
 use crate::auth::Scope;
-use crate::db::schema::{coach_groups, coaches, patient_coaches, patient_groups};
-use crate::db::{Backend, Conn, KeyValue, Page, Sort, Window, chunks, load_page};
+use crate::db::schema::{coach_groups, coaches, identifiers, patient_coaches, patient_groups};
+use crate::db::{Backend, Conn, KeyValue, Page, Sort, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
-use crate::jsonapi::query::PagingRules;
-use crate::jsonapi::{Filters, Reference};
+use crate::jsonapi::PagingRules;
+use crate::jsonapi::{Filters, Item, Items, Notes, Reference};
 use crate::resource::{Fetch, HasMany, List, Resource};
+use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
 /// A row, and its attributes.
@@ -129,7 +131,7 @@ impl List for Coach {
         }
         let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
         faults.check()?;
-        load_page(db, window, "coaches", || {
+        load_page::<Self, _, _>(db, window, "coaches", || {
             let mut query = visible(scope);
             if let Some(groups) = &groups {
                 query = query.filter(coaches::id.eq_any(of_groups(groups.clone())));
@@ -161,4 +163,93 @@ pub fn known<'n>(db: &mut Conn, scope: &Scope, named: impl IntoIterator<Item = &
         known.extend(visible(scope).filter(coaches::id.eq_any(chunk)).select(coaches::id).load::<Id>(db)?);
     }
     Ok(known)
+}
+
+/// A coach to be, made by an operator or a fixture.
+#[derive(Debug)]
+pub struct NewCoach {
+    /// The row.
+    pub row: Seeded,
+    /// The first name.
+    pub first_name: Option<String>,
+    /// The last name.
+    pub last_name: Option<String>,
+    /// The groups that the coach belongs to.
+    pub groups: Vec<Reference>,
+    /// How other systems know the coach.
+    pub identifiers: Vec<Identifier>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = coach_groups)]
+struct CoachGroup {
+    coach_id: Id,
+    group_id: Id,
+}
+
+impl Coach {
+    /// Stores a coach. Groups outside the scope and identifiers that somebody
+    /// has already are noted; `place` is where the list of them stands.
+    ///
+    /// # Errors
+    /// When the database fails, or something was noted.
+    pub fn add(db: &mut Conn, scope: &Scope, new: &NewCoach, place: &str, notes: &Notes) -> Result<Self> {
+        let (Seeded { id, created_at, updated_at }, list) = (new.row, &new.identifiers);
+        let holders = Holders::look_up(db, scope, list.iter().map(|known| (&*known.system, &*known.value)))?;
+        identifier::check_once(list, place, &notes.faults);
+        identifier::note_conflicts(&holders.conflicts(list, Some(Holder::Coach(id))), list, place, &notes.faults);
+        let groups = group::check(db, scope, &new.groups, &notes.faults)?;
+        notes.check()?;
+        let coach = Self {
+            id,
+            organization_id: scope.organization,
+            first_name: new.first_name.clone(),
+            last_name: new.last_name.clone(),
+            created_at,
+            updated_at,
+        };
+        diesel::insert_into(coaches::table).values(&coach).execute(db)?;
+        let groups: HashSet<Id> = groups.into_iter().collect();
+        let groups: Vec<_> = groups.into_iter().map(|group_id| CoachGroup { coach_id: id, group_id }).collect();
+        insert_all::<_, CoachGroup>(db, coach_groups::table, &groups)?;
+        let identifiers: Vec<_> = identifier::Row::of_coach(scope, id, list).collect();
+        insert_all::<_, identifier::Row>(db, identifiers::table, &identifiers)?;
+        Ok(coach)
+    }
+}
+
+impl Seed for Coach {
+    const NAME: &'static str = Self::TYPE;
+
+    type New = NewCoach;
+
+    fn read_seed(item: &Item<'_, '_>) -> Option<NewCoach> {
+        let groups = item.relationships.to_many("groups", group::Group::TYPE, |group| group.reference());
+        Some(NewCoach {
+            row: Seeded::read(item)?,
+            first_name: item.attributes.optional("first_name"),
+            last_name: item.attributes.optional("last_name"),
+            identifiers: item.attributes.optional("identifiers").unwrap_or_default(),
+            groups: groups.unwrap_or_default(),
+        })
+    }
+
+    fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {
+        coaches::table.filter(coaches::id.eq_any(ids)).select((coaches::id, coaches::organization_id)).load(db)
+    }
+
+    fn store(db: &mut Conn, scope: &Scope, new: &Items<NewCoach>, notes: &Notes) -> Result<()> {
+        for (pointer, coach) in &new.items {
+            Self::add(db, scope, coach, &format!("{pointer}/attributes/identifiers"), notes)?;
+        }
+        Ok(())
+    }
+
+    fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
+        let own = coaches::table.filter(coaches::organization_id.eq(organization)).select(coaches::id);
+        let identifiers = identifiers::table.filter(identifiers::organization_id.eq(organization));
+        diesel::delete(identifiers.filter(identifiers::coach_id.is_not_null())).execute(db)?;
+        diesel::delete(coach_groups::table.filter(coach_groups::coach_id.eq_any(own))).execute(db)?;
+        diesel::delete(coaches::table.filter(coaches::organization_id.eq(organization))).execute(db).map(drop)
+    }
 }

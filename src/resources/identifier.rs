@@ -196,6 +196,14 @@ pub fn check_once(list: &[Identifier], pointer: &str, faults: &Faults) {
     }
 }
 
+/// Notes a fault for each identifier that somebody else has; `pointer` is where
+/// their list stands.
+pub fn note_conflicts(conflicts: &[(usize, Holder)], list: &[Identifier], pointer: &str, faults: &Faults) {
+    for (index, _) in conflicts {
+        faults.extend(list.get(*index).map(|identifier| taken(format!("{pointer}/{index}"), identifier)));
+    }
+}
+
 /// The fault of an identifier that somebody else has.
 pub fn taken(pointer: String, identifier: &Identifier) -> Fault {
     let Identifier { system, value, .. } = identifier;

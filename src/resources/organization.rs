@@ -10,7 +10,9 @@ use crate::db::schema::organizations;
 use crate::db::{Backend, Conn};
 use crate::error::{Fault, Result};
 use crate::id::Id;
+use crate::jsonapi::{Item, Items, Notes};
 use crate::resource::{Fetch, Resource};
+use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
 /// A row, and its attributes.
@@ -45,5 +47,34 @@ fn visible<'q>(scope: &Scope) -> organizations::BoxedQuery<'q, Backend> {
 impl Fetch for Organization {
     fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
         visible(scope).filter(organizations::id.eq(id)).first(db).optional()?.ok_or_else(|| Fault::not_found().into())
+    }
+}
+
+impl Seed for Organization {
+    const NAME: &'static str = Self::TYPE;
+
+    type New = Self;
+
+    fn read_seed(item: &Item<'_, '_>) -> Option<Self> {
+        let Seeded { id, created_at, updated_at } = Seeded::read(item)?;
+        Some(Self { id, name: item.attributes.filled("name")?, created_at, updated_at })
+    }
+
+    fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {
+        organizations::table
+            .filter(organizations::id.eq_any(ids))
+            .select((organizations::id, organizations::id))
+            .load(db)
+    }
+
+    fn store(db: &mut Conn, _: &Scope, new: &Items<Self>, _: &Notes) -> Result<()> {
+        for (_, organization) in &new.items {
+            diesel::insert_into(organizations::table).values(organization).execute(db)?;
+        }
+        Ok(())
+    }
+
+    fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
+        diesel::delete(organizations::table.find(organization)).execute(db).map(drop)
     }
 }

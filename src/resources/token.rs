@@ -57,7 +57,7 @@ impl Resource for Token {
         let organization = Identifier::new(Organization::TYPE, scope.organization);
         let relationships = vec![
             Relationship { name: "groups", data: Linkage::Many(groups) },
-            Relationship { name: "organization", data: Linkage::One(organization) },
+            Relationship { name: "organization", data: Linkage::One(Some(organization)) },
         ];
         Ok(rows.iter().map(|_| relationships.clone()).collect())
     }

@@ -1,4 +1,4 @@
-//! How patients come to be and change: create, update, upsert.
+//! How patients come to be and change: create, update.
 
 use std::collections::HashSet;
 
@@ -6,15 +6,15 @@ use actix_web::http::StatusCode;
 use chrono::NaiveDate;
 use diesel::prelude::*;
 
-use super::{Address, Patient, PhoneNumber, Query, Targets};
+use super::{Address, Patient, PhoneNumber};
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_coaches, patient_groups, patients};
 use crate::db::{Conn, Json, insert_all};
-use crate::error::{Error, Fault, Faults, Result};
+use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::{Item, Items, Notes, Object, Patch, Reference};
 use crate::resource::Resource;
-use crate::resource::{Create, Fetch, Update, Upsert, Written};
+use crate::resource::{Create, Update, Written};
 use crate::resources::coach::{self, Coach};
 use crate::resources::group::{self, Group};
 use crate::resources::identifier::{self, Holder, Holders, Identifier};
@@ -29,11 +29,11 @@ pub struct Changes {
     email_address: Patch<String>,
     phone_numbers: Patch<Vec<PhoneNumber>>,
     addresses: Patch<Vec<Address>>,
-    identifiers: Patch<Vec<Identifier>>,
+    pub(super) identifiers: Patch<Vec<Identifier>>,
     birth_date: Patch<NaiveDate>,
     gender: Patch<String>,
     note: Patch<String>,
-    groups: Option<Vec<group::Target>>,
+    pub(super) groups: Option<Vec<group::Target>>,
     coaches: Option<Vec<CoachTarget>>,
     /// What only fixtures say.
     restored: Option<Restored>,
@@ -83,7 +83,7 @@ impl Changes {
     }
 
     /// The identifiers; none where nothing is said of them.
-    fn identifiers(&self) -> &[Identifier] {
+    pub(super) fn identifiers(&self) -> &[Identifier] {
         self.identifiers.value().map_or(&[], Vec::as_slice)
     }
 
@@ -169,16 +169,17 @@ impl Create for Patient {
         for (pointer, changes) in &new.items {
             let id = changes.restored.as_ref().map_or_else(|| Id::new(scope.now), |restored| restored.row.id);
             let list = changes.identifiers();
-            identifier::check_once(list, &format!("{pointer}/attributes/identifiers"), &notes.faults);
+            let place = format!("{pointer}/attributes/identifiers");
+            identifier::check_once(list, &place, &notes.faults);
             let conflicts = holders.conflicts(list, Some(Holder::Patient(id)));
             if !conflicts.is_empty() && options.ignore_duplicates {
                 match existing(db, scope, &conflicts, new.many)? {
                     Some(skipped) => written.push(skipped),
-                    None => note_conflicts(&conflicts, list, pointer, &notes.faults),
+                    None => identifier::note_conflicts(&conflicts, list, &place, &notes.faults),
                 }
                 continue;
             }
-            note_conflicts(&conflicts, list, pointer, &notes.faults);
+            identifier::note_conflicts(&conflicts, list, &place, &notes.faults);
             holders.add(Holder::Patient(id), list);
 
             let mut row = blank(scope, id);
@@ -218,14 +219,6 @@ fn existing(
         }
     }
     Ok(None)
-}
-
-fn note_conflicts(conflicts: &[(usize, Holder)], list: &[Identifier], pointer: &str, faults: &Faults) {
-    for (index, _) in conflicts {
-        if let Some(identifier) = list.get(*index) {
-            faults.add(identifier::taken(format!("{pointer}/attributes/identifiers/{index}"), identifier));
-        }
-    }
 }
 
 fn known_coaches<'c>(db: &mut Conn, scope: &Scope, all: impl Iterator<Item = &'c Changes>) -> Result<HashSet<Id>> {
@@ -334,7 +327,8 @@ impl Update for Patient {
         let (id, list) = (row.id, changes.identifiers());
         let holders = Holders::look_up(db, scope, list.iter().map(|known| (&*known.system, &*known.value)))?;
         identifier::check_once(list, "/data/attributes/identifiers", &notes.faults);
-        note_conflicts(&holders.conflicts(list, Some(Holder::Patient(id))), list, "/data", &notes.faults);
+        let conflicts = holders.conflicts(list, Some(Holder::Patient(id)));
+        identifier::note_conflicts(&conflicts, list, "/data/attributes/identifiers", &notes.faults);
         let mut groups = group::Targets::look_up(db, scope, changes.groups.iter().flatten())?;
         let targets = changes.groups.iter().flatten();
         let member_of: Vec<_> = targets.filter_map(|target| groups.resolve(scope, target, &notes.faults)).collect();
@@ -378,93 +372,15 @@ fn leave_groups(db: &mut Conn, scope: &Scope, patient: Id) -> Result<()> {
     Ok(())
 }
 
-impl Upsert for Patient {
-    type Query = Query;
-
-    const QUERY: &'static str = "is required: {\"identifier\": {\"system\": ..., \"value\": ...}, \"groups\": [...]}";
-
-    fn query(meta: &Object<'_, '_>) -> Option<Query> {
-        let query = meta.optional_with("query", |query| {
-            query.object(|query| {
-                if !query.has("groups") {
-                    query.missing("groups");
-                }
-                Query::read(query)
-            })
-        });
-        query.flatten()
-    }
-
-    fn upsert(
-        db: &mut Conn,
-        scope: &Scope,
-        query: &Query,
-        item: &(String, Changes),
-        notes: &Notes,
-    ) -> Result<Option<Self>> {
-        let wanted = super::Target::Query(query.clone());
-        let targets = Targets::look_up(db, scope, std::iter::once(&wanted))?;
-        let Some(found) = targets.matches(scope, query, &notes.faults) else { return Ok(None) };
-
-        // Quirk: the identifier is kept even when the body's own list lacks it,
-        // on an update too: the next upsert must find the same patient.
-        let mut changes = item.1.clone();
-        let identifier = Identifier {
-            label: None,
-            system: query.identifier.0.clone(),
-            value: query.identifier.1.clone(),
-            unique: true,
-        };
-        let has = |list: &[Identifier]| {
-            list.iter().any(|known| known.system == identifier.system && known.value == identifier.value)
-        };
-        match found.as_slice() {
-            [] => {
-                let holders = Holders::look_up(db, scope, [(&*identifier.system, &*identifier.value)])?;
-                if !holders.conflicts(std::slice::from_ref(&identifier), None).is_empty() {
-                    notes.faults.add(identifier::taken(format!("{}/identifier", query.pointer), &identifier));
-                }
-                let mut list = changes.identifiers().to_vec();
-                if !has(&list) {
-                    list.push(identifier);
-                }
-                changes.identifiers = Patch::Value(list);
-                let named = query.groups.iter().flatten().cloned().map(group::Target::Named);
-                changes.groups = Some(named.chain(changes.groups.into_iter().flatten()).collect());
-                let items = Items { items: vec![(item.0.clone(), changes)], many: false };
-                let written = Self::create(db, scope, &items, &Options::default(), notes)?;
-                Ok(written.into_iter().find_map(|written| match written {
-                    Written::Created(row) => Some(row),
-                    Written::Skipped(row) => row,
-                }))
-            }
-            [id] => {
-                let row = Self::fetch(db, scope, *id)?;
-                if changes.identifiers != Patch::Absent && !has(changes.identifiers()) {
-                    let mut list = changes.identifiers().to_vec();
-                    let stored: Vec<Identifier> = row
-                        .identifiers
-                        .value()
-                        .map_err(|error| Error::Internal(format!("identifiers of {id}: {error}")))?;
-                    list.extend(stored.into_iter().filter(|known| has(std::slice::from_ref(known))));
-                    changes.identifiers = Patch::Value(list);
-                }
-                Self::update(db, scope, row, &changes, notes).map(Some)
-            }
-            several => {
-                let detail = format!("finds {} patients; an upsert creates or updates one", several.len());
-                notes.faults.add(Fault::body(&query.pointer, detail));
-                Ok(None)
-            }
-        }
-    }
-}
-
 impl Seed for Patient {
-    fn read_seed(item: &Item<'_, '_>, row: Seeded) -> Changes {
+    const NAME: &'static str = Self::TYPE;
+
+    type New = Changes;
+
+    fn read_seed(item: &Item<'_, '_>) -> Option<Changes> {
         let attributes = item.attributes;
         let restored = Restored {
-            row,
+            row: Seeded::read(item)?,
             archived: attributes.optional("archived").unwrap_or(false),
             archive_history: attributes.optional("archive_history"),
             statement: attributes.optional("statement"),
@@ -473,6 +389,23 @@ impl Seed for Patient {
             first_access_at: attributes.optional("first_access_at"),
             last_access_at: attributes.optional("last_access_at"),
         };
-        Changes { restored: Some(restored), ..Self::read(item) }
+        Some(Changes { restored: Some(restored), ..Self::read(item) })
+    }
+
+    fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {
+        patients::table.filter(patients::id.eq_any(ids)).select((patients::id, patients::organization_id)).load(db)
+    }
+
+    fn store(db: &mut Conn, scope: &Scope, new: &Items<Changes>, notes: &Notes) -> Result<()> {
+        Self::create(db, scope, new, &Options::default(), notes).map(drop)
+    }
+
+    fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
+        let own = || patients::table.filter(patients::organization_id.eq(organization)).select(patients::id);
+        let identifiers = identifiers::table.filter(identifiers::organization_id.eq(organization));
+        diesel::delete(identifiers.filter(identifiers::patient_id.is_not_null())).execute(db)?;
+        diesel::delete(patient_groups::table.filter(patient_groups::patient_id.eq_any(own()))).execute(db)?;
+        diesel::delete(patient_coaches::table.filter(patient_coaches::patient_id.eq_any(own()))).execute(db)?;
+        diesel::delete(patients::table.filter(patients::organization_id.eq(organization))).execute(db).map(drop)
     }
 }

@@ -1,261 +1,31 @@
-//! The command line.
-//!
-//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 database out of
-//! reach.
+//! What the commands do.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
-use crate::admin::{self, NewClient, NewCoach};
-use crate::auth::{Scope, Secret};
+use super::{
+    ClientCommand, CoachCommand, Command, Failure, GroupCommand, OfOrganization, OrganizationCommand, Outcome, say,
+};
+use crate::admin::{self, Client, NewClient};
+use crate::auth::Scope;
 use crate::call::App;
 use crate::config::{Config, DatabaseConfig, redact};
 use crate::db::{Conn, Pool, Target, Weight, migrate, pending};
 use crate::demo;
 use crate::error::{Error, Fault, Source};
 use crate::id::Id;
-use crate::jsonapi::Notes;
-use crate::resources::identifier::Identifier;
+use crate::jsonapi::{Items, Notes, Reference};
+use crate::resources::coach::{Coach, NewCoach};
 use crate::resources::organization::Organization;
-use crate::seed::{self, Report, Seeded};
+use crate::seed::{self, Report, Seed, Seeded};
 use crate::server;
 use crate::time::Clock;
 
-/// A host for clients of the discontinued Twine (Fitbit Plus) API.
-///
-/// Point them at this gateway's base URL, http://ADDRESS:PORT/pub, and change
-/// nothing else.
-#[derive(Debug, Parser)]
-#[command(name = "retwine", version, arg_required_else_help = true, after_help = AFTER_HELP)]
-pub struct Cli {
-    #[command(flatten)]
-    database: DatabaseConfig,
-    #[command(subcommand)]
-    command: Command,
-}
-
-const AFTER_HELP: &str = "\
-To try it:           retwine demo
-To set up a service: retwine migrate
-                     retwine organization add \"Our clinic\"
-                     retwine client add --name \"EMR connector\"
-                     retwine serve
-
-Every flag can be given as an environment variable instead, as [env: ...] shows.
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 database out of reach.";
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Serve the API
-    Serve {
-        #[command(flatten)]
-        config: Config,
-        /// On PostgreSQL, run pending migrations first (SQLite always does)
-        #[arg(long)]
-        migrate: bool,
-    },
-    /// Serve two organizations of invented people, for trying things out
-    Demo {
-        #[command(flatten)]
-        config: Config,
-        /// Print the credentials as shell assignments and exit
-        #[arg(long)]
-        print_env: bool,
-        /// Put the demo organizations back to how they were
-        #[arg(long)]
-        reset: bool,
-    },
-    /// Bring the database's schema up to date
-    Migrate,
-    /// Load organizations from fixture files
-    Seed {
-        /// JSON:API documents, one organization each
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// First remove everything that these organizations have
-        #[arg(long)]
-        reset: bool,
-    },
-    /// Manage organizations
-    #[command(subcommand)]
-    Organization(OrganizationCommand),
-    /// Manage coaches
-    #[command(subcommand)]
-    Coach(CoachCommand),
-    /// Look at groups
-    #[command(subcommand)]
-    Group(GroupCommand),
-    /// Manage the clients that may ask for tokens
-    #[command(subcommand)]
-    Client(ClientCommand),
-}
-
-#[derive(Debug, Subcommand)]
-enum OrganizationCommand {
-    /// Make an organization and print its id
-    Add {
-        /// Its name
-        name: String,
-    },
-    /// List all organizations
-    List,
-}
-
-#[derive(Debug, Subcommand)]
-enum CoachCommand {
-    /// Make a coach and print its id
-    Add {
-        #[command(flatten)]
-        of: OfOrganization,
-        /// First name
-        #[arg(long)]
-        first_name: Option<String>,
-        /// Last name
-        #[arg(long)]
-        last_name: Option<String>,
-        /// Group that the coach belongs to; may be given several times
-        #[arg(long = "group", value_name = "ID", value_parser = id)]
-        groups: Vec<Id>,
-        /// Identifier in another system; may be given several times
-        #[arg(long = "identifier", value_name = "SYSTEM=VALUE", value_parser = identifier)]
-        identifiers: Vec<Identifier>,
-    },
-    /// List the coaches of an organization
-    List {
-        #[command(flatten)]
-        of: OfOrganization,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum GroupCommand {
-    /// List the groups of an organization
-    List {
-        #[command(flatten)]
-        of: OfOrganization,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum ClientCommand {
-    /// Make a client and print its id and secret, once
-    Add {
-        #[command(flatten)]
-        of: OfOrganization,
-        /// What people call it
-        #[arg(long, default_value = "client")]
-        name: String,
-        /// Restrict it to this group; may be given several times
-        #[arg(long = "group", value_name = "ID", value_parser = id)]
-        groups: Vec<Id>,
-        /// The id that an existing client has already
-        #[arg(long)]
-        id: Option<String>,
-        /// Read the secret that an existing client has already from standard input
-        #[arg(long)]
-        secret_stdin: bool,
-    },
-    /// List the clients of an organization
-    List {
-        #[command(flatten)]
-        of: OfOrganization,
-    },
-    /// Revoke a client and all its tokens, at once
-    Revoke {
-        /// Its id
-        id: String,
-    },
-}
-
-#[derive(Args, Debug)]
-struct OfOrganization {
-    /// Organization; may be left out where there is only one
-    #[arg(long, value_name = "ID", value_parser = id)]
-    organization: Option<Id>,
-}
-
-fn id(text: &str) -> Result<Id, String> {
-    Id::parse(text).ok_or_else(|| "an id is 24 lower-case hex digits".into())
-}
-
-fn identifier(text: &str) -> Result<Identifier, String> {
-    match text.split_once('=') {
-        Some((system, value)) if !system.is_empty() && !value.is_empty() => {
-            Ok(Identifier { label: None, system: system.into(), value: value.into(), unique: true })
-        }
-        _ => Err("write SYSTEM=VALUE, such as employee-number=0112".into()),
-    }
-}
-
-/// Why a command ended without doing what it was told.
-#[derive(Debug)]
-enum Failure {
-    Refused(String),
-    OutOfReach(String),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Rejected(faults) => {
-                let lines = faults.iter().map(|fault| match &fault.source {
-                    Some(Source::Pointer(place) | Source::Parameter(place)) => format!("{place}: {}", fault.detail),
-                    None => fault.detail.clone(),
-                });
-                Self::Refused(lines.collect::<Vec<_>>().join("\n"))
-            }
-            Error::Unavailable(cause) => Self::OutOfReach(cause),
-            error => Self::Refused(error.to_string()),
-        }
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self::Refused(error.to_string())
-    }
-}
-
-type Outcome<T> = Result<T, Failure>;
-
-/// Runs the program.
-pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-    match actix_web::rt::System::new().block_on(run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Refused(cause)) => {
-            say_error(&cause);
-            ExitCode::from(1)
-        }
-        Err(Failure::OutOfReach(cause)) => {
-            say_error(&format!("the database cannot be reached: {cause}"));
-            ExitCode::from(3)
-        }
-    }
-}
-
-fn say_error(cause: &str) {
-    // Nobody is left to tell when this fails.
-    let _ = writeln!(std::io::stderr(), "retwine: {cause}");
-}
-
-fn say(text: &str) -> Outcome<()> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        // The reader of a pipe may have seen enough.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-async fn run(mut cli: Cli) -> Outcome<()> {
+pub(super) async fn run(mut cli: super::Cli) -> Outcome<()> {
     match cli.command {
         Command::Serve { config, migrate } => serve(config, &cli.database, migrate).await,
         Command::Demo { config, print_env, reset } => {
@@ -420,9 +190,12 @@ async fn organization(pool: &Pool, command: OrganizationCommand) -> Outcome<()> 
                 return Err(Failure::Refused("an organization needs a name".into()));
             }
             let now = Clock::System.now();
-            let row = Seeded { id: Id::new(now), created_at: now, updated_at: now };
-            let organization = pool.write(move |db| admin::add_organization(db, row, name.clone())).await?;
-            say(&organization.id.to_string())
+            let organization = Organization { id: Id::new(now), name, created_at: now, updated_at: now };
+            let id = organization.id;
+            let scope = operator(id);
+            let new = Items { items: vec![(String::new(), organization)], many: false };
+            pool.write(move |db| Organization::store(db, &scope, &new, &Notes::default())).await?;
+            say(&id.to_string())
         }
         OrganizationCommand::List => {
             let organizations = read(pool, admin::organizations).await?;
@@ -456,44 +229,29 @@ fn operator(organization: Id) -> Scope {
     Scope { organization, groups: None, client: "operator".into(), now: Clock::System.now() }
 }
 
-/// Refuses groups that the organization does not have.
-fn check_groups(db: &mut Conn, organization: Id, named: &[Id]) -> crate::error::Result<()> {
-    let known: Vec<Id> = admin::groups(db, organization)?.iter().map(|group| group.id).collect();
-    match named.iter().find(|id| !known.contains(id)) {
-        Some(id) => {
-            Err(Fault::body(format!("--group {id}"), "the organization has no such group; see `retwine group list`")
-                .into())
-        }
-        None => Ok(()),
-    }
+/// The groups that a flag names.
+fn named(groups: &[Id]) -> Vec<Reference> {
+    let named = |id: &Id| Reference { id: Some(*id), source: Source::Parameter(format!("--group {id}")) };
+    groups.iter().map(named).collect()
 }
 
 async fn coach(pool: &Pool, command: CoachCommand) -> Outcome<()> {
     match command {
         CoachCommand::Add { of, first_name, last_name, groups, identifiers } => {
             let scope = operator(of.find(pool).await?.id);
-            let coach = pool
-                .write(move |db| {
-                    check_groups(db, scope.organization, &groups)?;
-                    let new = NewCoach {
-                        first_name: first_name.clone(),
-                        last_name: last_name.clone(),
-                        groups: groups.clone(),
-                        identifiers: identifiers.clone(),
-                    };
-                    db.serialize(scope.organization)?;
-                    admin::add_coach(db, &scope, Seeded::now(&scope), &new, "--identifier", &Notes::default())
-                })
-                .await?;
+            let new = NewCoach { row: Seeded::now(&scope), first_name, last_name, groups: named(&groups), identifiers };
+            let store = move |db: &mut Conn| {
+                db.serialize(scope.organization)?;
+                Coach::add(db, &scope, &new, "--identifier", &Notes::default())
+            };
+            let coach = pool.write(store).await?;
             say(&coach.id.to_string())
         }
         CoachCommand::List { of } => {
             let organization = of.find(pool).await?.id;
             let coaches = read(pool, move |db| admin::coaches(db, organization)).await?;
             let name = |part: &Option<String>| part.clone().unwrap_or_default();
-            let line = |coach: &crate::resources::coach::Coach| {
-                format!("{}  {} {}", coach.id, name(&coach.first_name), name(&coach.last_name))
-            };
+            let line = |coach: &Coach| format!("{}  {} {}", coach.id, name(&coach.first_name), name(&coach.last_name));
             say_list(coaches.iter().map(line), "no coaches")
         }
     }
@@ -504,35 +262,31 @@ async fn client(pool: &Pool, command: ClientCommand) -> Outcome<()> {
         ClientCommand::Add { of, name, groups, id, secret_stdin } => {
             let organization = of.find(pool).await?;
             let scope = operator(organization.id);
-            let chosen = if secret_stdin { Some(secret_from_stdin()?) } else { None };
             let id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
-            let generated = Uuid::new_v4().to_string();
-            let text = match &chosen {
-                Some(_) => format!("client id      {id}"),
-                None => format!(
-                    "client id      {id}\nclient secret  {generated}\nThe secret is shown this once; it is stored as a hash only."
-                ),
+            let (secret, text) = if secret_stdin {
+                (secret_from_stdin()?, format!("client id      {id}"))
+            } else {
+                let secret = Uuid::new_v4().to_string();
+                let note = "The secret is shown this once; it is stored as a hash only.";
+                (secret.clone(), format!("client id      {id}\nclient secret  {secret}\n{note}"))
             };
-            pool.write(move |db| {
-                check_groups(db, scope.organization, &groups)?;
-                if admin::client(db, &id)?.is_some() {
-                    return Err(Fault::body(
-                        "--id",
-                        format!("there is a client {id} already; revoked ids are not used again"),
-                    )
-                    .into());
+            let groups = (!groups.is_empty()).then(|| named(&groups));
+            let new = NewClient { id, name, secret, groups };
+            let store = move |db: &mut Conn| {
+                if admin::client(db, &new.id)?.is_some() {
+                    let detail =
+                        format!("there is a client {} already; the ids of revoked ones are not used again", new.id);
+                    return Err(Fault::body("--id", detail).into());
                 }
-                let secret = chosen.as_deref().map_or(Secret::Generated(&generated), Secret::of);
-                let groups = (!groups.is_empty()).then_some(groups.as_slice());
-                admin::add_client(db, &scope, &NewClient { id: &id, name: &name, secret, groups })
-            })
-            .await?;
+                Client::add(db, &scope, &new, &Notes::default())
+            };
+            pool.write(store).await?;
             say(&text)
         }
         ClientCommand::List { of } => {
             let organization = of.find(pool).await?.id;
             let clients = read(pool, move |db| admin::clients(db, organization)).await?;
-            let line = |client: &admin::Client| {
+            let line = |client: &Client| {
                 let revoked = client.revoked_at.map(|at| format!("  revoked {at}")).unwrap_or_default();
                 format!("{}  {:<12}  {}{revoked}", client.id, client.scope, client.name)
             };

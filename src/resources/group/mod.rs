@@ -3,21 +3,25 @@
 //! Created by `POST /group`, or by the way: a patient may name its groups by
 //! `meta.query`, and a name that none has yet makes one.
 
-use std::collections::{HashMap, HashSet};
+mod target;
+
+use std::collections::HashSet;
 
 use actix_web::http::StatusCode;
 use diesel::prelude::*;
 use serde::Serialize;
 
+pub use target::{Target, Targets};
+
 use super::patient::Patient;
 use crate::auth::Scope;
 use crate::db::schema::{groups, patient_groups};
 use crate::db::{Backend, Conn, KeyValue, Page, Sort, Window, chunks, insert_all, load_page};
-use crate::error::{Fault, Faults, Kind, Result, Source};
+use crate::error::{Fault, Faults, Kind, Result};
 use crate::id::Id;
+use crate::jsonapi::PagingRules;
 use crate::jsonapi::document::ClientId;
-use crate::jsonapi::query::PagingRules;
-use crate::jsonapi::{Filters, Item, Items, Notes, Object, Patch, Reference};
+use crate::jsonapi::{Filters, Item, Items, Notes, Patch, Reference};
 use crate::resource::{Create, Fetch, HasMany, List, Resource, Written};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
@@ -136,7 +140,7 @@ impl List for Group {
             scope.check_organization(organization, faults);
         }
         faults.check()?;
-        load_page(db, window, "groups", || {
+        load_page::<Self, _, _>(db, window, "groups", || {
             let mut query = visible(scope);
             if let Some(name) = &filter.name {
                 query = query.filter(groups::name.eq(name));
@@ -235,136 +239,6 @@ pub fn known<'n>(db: &mut Conn, scope: &Scope, named: impl IntoIterator<Item = &
     Ok(known)
 }
 
-/// A group that a patient is to be related to: by id, or by `meta.query`.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// The one of this id.
-    Named(Reference),
-    /// The one of this name; made when there is none.
-    Query {
-        /// The caller's organization.
-        organization: Reference,
-        /// The name.
-        name: String,
-        /// Where the query stands in the request.
-        source: Source,
-    },
-}
-
-impl Target {
-    /// Reads a resource identifier.
-    pub fn read(identifier: &Object<'_, '_>) -> Option<Self> {
-        let by_id = identifier.reference();
-        let by_query = identifier.optional_with("meta", |meta| {
-            meta.object(|meta| {
-                meta.optional_with("query", |query| {
-                    query.object(|query| {
-                        Some(Self::Query {
-                            organization: query.required_with("organization", crate::jsonapi::Read::read)?,
-                            name: query.filled("name")?,
-                            source: Source::Pointer(query.pointer()),
-                        })
-                    })
-                })
-            })
-        });
-        match (by_id, by_query.flatten()) {
-            (Some(reference), None) => Some(Self::Named(reference)),
-            (None, Some(query)) => query,
-            (Some(_), Some(_)) => {
-                identifier.fault("meta", "names the group a second time; send either id or meta.query");
-                None
-            }
-            (None, None) => {
-                identifier.fault("id", "is required, or meta.query with the organization and the name of the group");
-                None
-            }
-        }
-    }
-}
-
-/// The groups that the patients of one request name.
-#[derive(Debug, Default)]
-pub struct Targets {
-    known: HashSet<Id>,
-    by_name: HashMap<String, Vec<Id>>,
-    /// Groups to be made, which are inserted by [`Targets::insert_new`].
-    new: Vec<Group>,
-}
-
-impl Targets {
-    /// Looks them all up.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn look_up<'t>(db: &mut Conn, scope: &Scope, targets: impl IntoIterator<Item = &'t Target>) -> Result<Self> {
-        let (mut by_id, mut names) = (Vec::new(), HashSet::new());
-        for target in targets {
-            match target {
-                Target::Named(reference) => by_id.push(reference),
-                Target::Query { name, .. } => drop(names.insert(name.clone())),
-            }
-        }
-        let mut found = Self { known: known(db, scope, by_id)?, ..Self::default() };
-        for chunk in chunks(names) {
-            let query = visible(scope).filter(groups::name.eq_any(chunk)).select((groups::name, groups::id));
-            for (name, id) in query.load::<(String, Id)>(db)? {
-                found.by_name.entry(name).or_default().push(id);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The group that a target leads to, or `None` and a fault.
-    pub fn resolve(&mut self, scope: &Scope, target: &Target, faults: &Faults) -> Option<Id> {
-        match target {
-            Target::Named(reference) => {
-                let known = reference.id.filter(|id| self.known.contains(id));
-                if known.is_none() {
-                    faults.add(Scope::outside("group", reference));
-                }
-                known
-            }
-            Target::Query { organization, name, source } => {
-                if organization.id != Some(scope.organization) {
-                    scope.check_organization(organization, faults);
-                    return None;
-                }
-                match self.by_name.get(name).map(Vec::as_slice) {
-                    Some([id]) => Some(*id),
-                    Some(several) => {
-                        let detail = format!(
-                            "{} groups are named {name:?}; name the one that is meant by its id",
-                            several.len()
-                        );
-                        faults.add(Fault::new(Kind::InvalidBodyParameter, detail).at(source.clone()));
-                        None
-                    }
-                    None if scope.is_whole() => {
-                        let group = Group::new(scope, name.clone(), None);
-                        let id = group.id;
-                        self.by_name.insert(name.clone(), vec![id]);
-                        self.new.push(group);
-                        Some(id)
-                    }
-                    None => {
-                        faults.add(may_not_create().at(source.clone()));
-                        None
-                    }
-                }
-            }
-        }
-    }
-
-    /// Stores the groups that resolving has made.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn insert_new(&self, db: &mut Conn) -> Result<()> {
-        Ok(insert_all::<_, Group>(db, groups::table, &self.new)?)
-    }
-}
-
 /// All groups within the scope, for the token that grants it.
 ///
 /// # Errors
@@ -374,7 +248,23 @@ pub fn all(db: &mut Conn, scope: &Scope) -> Result<Vec<Group>> {
 }
 
 impl Seed for Group {
-    fn read_seed(item: &Item<'_, '_>, row: Seeded) -> NewGroup {
-        NewGroup { row: Some(row), ..Self::read(item) }
+    const NAME: &'static str = Self::TYPE;
+
+    type New = NewGroup;
+
+    fn read_seed(item: &Item<'_, '_>) -> Option<NewGroup> {
+        Some(NewGroup { row: Some(Seeded::read(item)?), ..Self::read(item) })
+    }
+
+    fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {
+        groups::table.filter(groups::id.eq_any(ids)).select((groups::id, groups::organization_id)).load(db)
+    }
+
+    fn store(db: &mut Conn, scope: &Scope, new: &Items<NewGroup>, notes: &Notes) -> Result<()> {
+        Self::create(db, scope, new, &(), notes).map(drop)
+    }
+
+    fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
+        diesel::delete(groups::table.filter(groups::organization_id.eq(organization))).execute(db).map(drop)
     }
 }

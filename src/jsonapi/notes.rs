@@ -1,0 +1,87 @@
+//! What is noticed on the way through a request, and where.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::{Faults, Result};
+
+/// What was noticed while a request was read and carried out.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    /// What is wrong.
+    pub faults: Faults,
+    ignored: RefCell<Vec<String>>,
+    warnings: RefCell<Vec<Warning>>,
+}
+
+/// Something that was stored as sent, though it looks like a mistake.
+#[derive(Clone, Debug, Serialize)]
+pub struct Warning {
+    /// Its place in the request.
+    pub pointer: String,
+    /// What looks wrong.
+    pub detail: String,
+}
+
+impl Notes {
+    /// Notes that go on from faults found elsewhere in the request.
+    pub fn beside(faults: Faults) -> Self {
+        Self { faults, ..Self::default() }
+    }
+
+    /// Notes a place whose content has no effect.
+    pub fn ignore(&self, pointer: impl Into<String>) {
+        self.ignored.borrow_mut().push(pointer.into());
+    }
+
+    /// Notes what looks like a mistake.
+    pub fn warn(&self, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.warnings.borrow_mut().push(Warning { pointer: pointer.into(), detail: detail.into() });
+    }
+
+    /// The end of reading.
+    ///
+    /// # Errors
+    /// With every fault that was noted.
+    pub fn check(&self) -> Result<()> {
+        self.faults.check()
+    }
+
+    /// Whether a fault was noted.
+    pub fn has_faults(&self) -> bool {
+        self.faults.any_within("")
+    }
+
+    /// The pointers of `meta.ignored`.
+    pub fn ignored(&self) -> Vec<String> {
+        self.ignored.borrow().clone()
+    }
+
+    /// The entries of `meta.warnings`.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.warnings.borrow().clone()
+    }
+}
+
+/// A place in a document. It costs nothing until it is written down.
+#[derive(Clone, Copy, Debug)]
+pub enum Pointer<'p> {
+    /// The whole document.
+    Root,
+    /// A member of an object.
+    Member(&'p Pointer<'p>, &'p str),
+    /// An item of an array.
+    Index(&'p Pointer<'p>, usize),
+}
+
+impl fmt::Display for Pointer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Member(parent, name) => write!(f, "{parent}/{}", name.replace('~', "~0").replace('/', "~1")),
+            Self::Index(parent, index) => write!(f, "{parent}/{index}"),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! `patient_health_metric`: a measurement of a patient, such as a weight or a
+//! lab result.
+//!
+//! Imported in bulk and never changed. `value`, `unit` and `code` are kept and
+//! answered to the letter: `"121"`, `121` and `121.0` are three values.
+
+mod create;
+
+use diesel::prelude::*;
+use serde::Serialize;
+
+use super::group;
+use super::patient::{self, Patient};
+use crate::auth::Scope;
+use crate::db::schema::{patient_groups, patient_health_metrics as metrics};
+use crate::db::{Backend, Conn, Json, KeyValue, Page, Sort, Window, load_page};
+use crate::error::{Fault, Faults, Result};
+use crate::id::Id;
+use crate::jsonapi::PagingRules;
+use crate::jsonapi::answer::{Identifier, Linkage, Relationship, Relationships};
+use crate::jsonapi::{Filters, Reference};
+use crate::resource::{Fetch, HasOne, List, Resource};
+use crate::time::Instant;
+
+/// A row, and its attributes.
+#[derive(Clone, Debug, Queryable, Insertable, Serialize)]
+#[diesel(table_name = metrics, treat_none_as_default_value = false)]
+pub struct Metric {
+    /// The id.
+    #[serde(skip)]
+    pub id: Id,
+    /// The organization of its patient.
+    #[serde(skip)]
+    pub organization_id: Id,
+    /// The patient.
+    #[serde(skip)]
+    pub patient_id: Id,
+    /// What was measured: one of [`loinc`]'s types.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The same as a code, as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Json>,
+    /// The value, as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Json>,
+    /// The systolic blood pressure, as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub systolic: Option<Json>,
+    /// The diastolic blood pressure, as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diastolic: Option<Json>,
+    /// The unit, as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Json>,
+    /// When it was measured.
+    pub occurred_at: Instant,
+    /// When it was stored.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+    /// The client that stored it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// The client that last changed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_by: Option<String>,
+}
+
+impl Resource for Metric {
+    const TYPE: &'static str = "patient_health_metric";
+
+    fn id(&self) -> Id {
+        self.id
+    }
+
+    fn relationships(_: &mut Conn, _: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
+        let patient = |row: &Self| Linkage::One(Some(Identifier::new(Patient::TYPE, row.patient_id)));
+        Ok(rows.iter().map(|row| vec![Relationship { name: "patient", data: patient(row) }]).collect())
+    }
+}
+
+fn visible<'q>(scope: &Scope) -> metrics::BoxedQuery<'q, Backend> {
+    let mine = metrics::table.filter(metrics::organization_id.eq(scope.organization)).into_boxed();
+    match &scope.groups {
+        None => mine,
+        Some(ids) => mine.filter(metrics::patient_id.eq_any(of_groups(ids.clone()))),
+    }
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of_groups(ids: Vec<Id>) -> _ {
+    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
+}
+
+impl Fetch for Metric {
+    fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
+        visible(scope).filter(metrics::id.eq(id)).first(db).optional()?.ok_or_else(|| Fault::not_found().into())
+    }
+}
+
+impl HasOne<Patient> for Metric {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Patient> {
+        let metric = Self::fetch(db, scope, id)?;
+        Patient::fetch(db, scope, metric.patient_id)
+    }
+}
+
+/// What a list of measurements is filtered by.
+#[derive(Debug)]
+pub struct MetricFilter {
+    patient: Option<Reference>,
+    groups: Option<Vec<Reference>>,
+    organization: Option<Reference>,
+}
+
+impl List for Metric {
+    const SORTS: &'static [Sort<Self>] = &[
+        Sort {
+            name: "created_at",
+            column: "patient_health_metrics.created_at",
+            value: |row| KeyValue::Instant(row.created_at),
+        },
+        Sort {
+            name: "updated_at",
+            column: "patient_health_metrics.updated_at",
+            value: |row| KeyValue::Instant(row.updated_at),
+        },
+        Sort {
+            name: "occurred_at",
+            column: "patient_health_metrics.occurred_at",
+            value: |row| KeyValue::Instant(row.occurred_at),
+        },
+    ];
+    const PAGING: PagingRules = PagingRules::ALWAYS;
+
+    type Filter = MetricFilter;
+
+    fn filter(filters: &Filters<'_>) -> MetricFilter {
+        let filter = MetricFilter {
+            patient: filters.reference("filter[patient]"),
+            groups: filters.groups(),
+            organization: filters.reference("filter[organization]"),
+        };
+        filters.require_one_of(&["filter[patient]", "filter[groups]", "filter[organization]"]);
+        filter
+    }
+
+    fn list(
+        db: &mut Conn,
+        scope: &Scope,
+        filter: &MetricFilter,
+        window: &Window<Self>,
+        faults: &Faults,
+    ) -> Result<Page<Self>> {
+        if let Some(organization) = &filter.organization {
+            scope.check_organization(organization, faults);
+        }
+        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
+        if let Some(patient) = &filter.patient
+            && patient::known(db, scope, patient.id)?.is_empty()
+        {
+            faults.add(patient::unknown(patient));
+        }
+        faults.check()?;
+        let patient = filter.patient.as_ref().and_then(|patient| patient.id);
+        load_page::<Self, _, _>(db, window, "patient_health_metrics", || {
+            let mut query = visible(scope);
+            if let Some(patient) = patient {
+                query = query.filter(metrics::patient_id.eq(patient));
+            }
+            if let Some(groups) = &groups {
+                query = query.filter(metrics::patient_id.eq_any(of_groups(groups.clone())));
+            }
+            query
+        })
+    }
+}
