@@ -311,14 +311,15 @@ pub fn error_answer(error: &Error, req_id: Uuid) -> Answer {
         log::error!("req_id={req_id} {error}");
     }
     let faults = error.faults();
-    let kind = faults.first().map_or(Kind::Internal, |fault| fault.kind);
+    let (kind, status) =
+        faults.first().map_or((Kind::Internal, StatusCode::INTERNAL_SERVER_ERROR), |fault| (fault.kind, fault.status));
     let body = serde_json::to_vec(&ErrorDocument::new(req_id, &faults)).unwrap_or_default();
     let headers = match kind {
         Kind::Unauthorized => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))],
         Kind::Unavailable => vec![(header::RETRY_AFTER, HeaderValue::from_static("5"))],
         _ => Vec::new(),
     };
-    Answer { status: kind.describe().0, content_type: JSON_API, headers, body }
+    Answer { status, content_type: JSON_API, headers, body }
 }
 
 fn respond(answer: Answer, req_id: Uuid) -> HttpResponse {

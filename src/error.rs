@@ -5,6 +5,7 @@
 //! request's id, and the client reads a fixed sentence.
 
 use std::cell::RefCell;
+use std::fmt;
 
 use actix_web::http::StatusCode;
 use diesel::result::DatabaseErrorKind;
@@ -166,6 +167,8 @@ impl Kind {
 pub struct Fault {
     /// What kind of fault it is.
     pub kind: Kind,
+    /// The status; that of the kind, unless the form of the request has another.
+    pub status: StatusCode,
     /// What was wrong and what would be right, for a person who has only the
     /// client's log.
     pub detail: String,
@@ -186,7 +189,7 @@ pub enum Source {
 impl Fault {
     /// A fault of the whole request.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), source: None }
+        Self { kind, status: kind.describe().0, detail: detail.into(), source: None }
     }
 
     /// A fault at a place in the body.
@@ -212,6 +215,18 @@ impl Fault {
     }
 }
 
+/// The place, where there is one, and the detail: many clients log nothing else.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(Source::Pointer(place) | Source::Parameter(place)) if !place.is_empty() => {
+                write!(f, "{place}: {}", self.detail)
+            }
+            _ => f.write_str(&self.detail),
+        }
+    }
+}
+
 impl Serialize for Fault {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -220,12 +235,12 @@ impl Serialize for Fault {
             #[serde(skip_serializing_if = "Option::is_none")]
             code: Option<&'static str>,
             title: &'static str,
-            detail: &'a str,
+            detail: String,
             #[serde(skip_serializing_if = "Option::is_none")]
             source: Option<&'a Source>,
         }
-        let (status, code, title) = self.kind.describe();
-        Object { status: status.as_str(), code, title, detail: &self.detail, source: self.source.as_ref() }
+        let (_, code, title) = self.kind.describe();
+        Object { status: self.status.as_str(), code, title, detail: self.to_string(), source: self.source.as_ref() }
             .serialize(serializer)
     }
 }

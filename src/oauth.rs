@@ -411,8 +411,8 @@ fn refusal(call: &Call, form: Form, error: &Error) -> Answer {
     if matches!(form, Form::Document(_)) {
         return answer;
     }
-    let faults = error.faults();
-    let Some(first) = faults.first() else { return answer };
+    let mut faults = error.faults();
+    let Some(first) = faults.first().cloned() else { return answer };
     let refreshes = first.detail.starts_with("The refresh token");
     let (error, status) = match first.kind {
         Kind::InvalidCredentials if refreshes => ("invalid_grant", StatusCode::BAD_REQUEST),
@@ -424,6 +424,9 @@ fn refusal(call: &Call, form: Form, error: &Error) -> Answer {
     };
     if form == Form::Encoded {
         answer.status = status;
+        for fault in &mut faults {
+            fault.status = status;
+        }
         if status == StatusCode::UNAUTHORIZED {
             answer.headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"retwine\"")));
         }
@@ -434,7 +437,7 @@ fn refusal(call: &Call, form: Form, error: &Error) -> Answer {
         ' '..='~' => character,
         _ => '?',
     };
-    let description = first.detail.chars().map(plain).collect();
+    let description = first.to_string().chars().map(plain).collect();
     let document = ErrorDocument::new(call.req_id, &faults);
     answer.body = serde_json::to_vec(&Both { error, error_description: description, document }).unwrap_or_default();
     answer.content_type = content_type(call, form);

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DatabaseConfig};
-use crate::error::{Error, Source};
+use crate::error::Error;
 use crate::id::Id;
 use crate::resources::identifier::Identifier;
 
@@ -193,11 +193,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Rejected(faults) => {
-                let lines = faults.iter().map(|fault| match &fault.source {
-                    Some(Source::Pointer(place) | Source::Parameter(place)) => format!("{place}: {}", fault.detail),
-                    None => fault.detail.clone(),
-                });
-                Self::Refused(lines.collect::<Vec<_>>().join("\n"))
+                Self::Refused(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
             }
             Error::Unavailable(cause) => Self::OutOfReach(cause),
             error => Self::Refused(error.to_string()),

@@ -11,6 +11,7 @@
 
 mod support;
 
+mod clients;
 mod documents;
 mod groups;
 mod queries;

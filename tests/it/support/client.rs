@@ -90,8 +90,11 @@ impl Response {
         let line = |error: &Value| {
             let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
             let source = &error["source"];
-            let place = source["pointer"].as_str().or(source["parameter"].as_str()).unwrap_or("-");
-            format!("{} {} {place}: {}", text(&error["status"]), text(&error["code"]), text(&error["detail"]))
+            let place = source["pointer"].as_str().or(source["parameter"].as_str()).unwrap_or_default();
+            let detail = text(&error["detail"]);
+            let detail = if place.is_empty() { format!("-: {detail}") } else { detail };
+            assert!(detail.starts_with(place), "{detail} does not name {place}");
+            format!("{} {} {detail}", text(&error["status"]), text(&error["code"]))
         };
         errors.iter().map(line).collect::<Vec<_>>().join("\n")
     }
