@@ -111,19 +111,20 @@ impl Seed for Client {
 
     type New = NewClient;
 
-    fn read_seed(item: &Item<'_, '_>) -> Option<NewClient> {
+    fn read_seed(item: &Item<'_, '_>) -> NewClient {
         let attributes = item.attributes;
-        let scope = attributes.required_with("scope", |node| node.one_of(&["organization", "group"]))?;
-        let groups = item.relationships.to_many("groups", Group::TYPE, |group| group.reference());
+        let scope =
+            attributes.required_with("scope", |node| node.one_of(&["organization", "group"])).unwrap_or_default();
+        let groups = item.relationships.to_many("groups", Group::TYPE, |group| group.required_reference());
         if scope == "group" && groups.as_ref().is_none_or(Vec::is_empty) && !item.relationships.is_faulty("groups") {
             item.relationships.fault("groups", "is required of a client with the scope \"group\"");
         }
-        Some(NewClient {
-            id: item.resource.optional("id")?,
+        NewClient {
+            id: item.resource.optional("id").unwrap_or_default(),
             name: attributes.required("name"),
-            secret: attributes.filled("client_secret")?,
+            secret: attributes.filled("client_secret").unwrap_or_default(),
             groups: groups.filter(|_| scope == "group"),
-        })
+        }
     }
 
     fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {
@@ -147,7 +148,10 @@ impl Seed for Client {
 /// # Errors
 /// When the database fails.
 pub fn clients(db: &mut Conn, organization: Id) -> Result<Vec<Client>> {
-    Ok(clients::table.filter(clients::organization_id.eq(organization)).order(clients::created_at).load(db)?)
+    Ok(clients::table
+        .filter(clients::organization_id.eq(organization))
+        .order((clients::created_at, clients::id))
+        .load(db)?)
 }
 
 /// The client of this id.

@@ -7,10 +7,11 @@
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
-use std::time;
+use std::time::{self, Duration};
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::rt::time::timeout;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, Route};
 use futures_util::StreamExt;
@@ -46,6 +47,8 @@ pub struct Call {
     pub app: App,
     /// The id of this request.
     pub req_id: Uuid,
+    /// The method.
+    pub method: Method,
     /// The path, as links repeat it.
     pub path: String,
     /// The id in the path; empty where there is none.
@@ -136,6 +139,21 @@ impl Call {
             .await
     }
 
+    /// Checks what can be checked of a write before its body is read. A large
+    /// body costs time to read, so its token is looked up first; otherwise that
+    /// happens where the write does, once.
+    ///
+    /// # Errors
+    /// 415 for another media type; 401 when the caller has no good token.
+    pub async fn admit(&self) -> Result<()> {
+        const LARGE: usize = 64 * 1024;
+        self.check_content_type()?;
+        if self.body.len() > LARGE {
+            self.read(Weight::Short, |_, _| Ok(())).await?;
+        }
+        Ok(())
+    }
+
     fn caller(&self) -> Result<Caller> {
         let header = self.headers.get(header::AUTHORIZATION).and_then(|header| header.to_str().ok());
         Ok(Caller { bearer: auth::bearer(header)?, now: self.app.clock.now(), client: self.client.clone() })
@@ -146,7 +164,7 @@ impl Call {
     /// # Errors
     /// 415 when it is another.
     pub fn check_content_type(&self) -> Result<()> {
-        let sent = self.media_type();
+        let sent = media_type(&self.headers);
         let (essence, parameters) = sent.split_once(';').unwrap_or((&sent, ""));
         let tolerated = |parameter: &str| {
             let parameter = parameter.trim().replace('"', "");
@@ -165,17 +183,17 @@ impl Call {
         );
         Err(Fault::new(Kind::UnsupportedMediaType, detail).into())
     }
+}
 
-    /// The `Content-Type`, in lower case; empty when there is none.
-    pub fn media_type(&self) -> String {
-        let header = self.headers.get(header::CONTENT_TYPE).and_then(|header| header.to_str().ok());
-        header.unwrap_or_default().to_ascii_lowercase()
-    }
+/// The `Content-Type`, in lower case; empty when there is none.
+pub fn media_type(headers: &HeaderMap) -> String {
+    let header = headers.get(header::CONTENT_TYPE).and_then(|header| header.to_str().ok());
+    header.unwrap_or_default().to_ascii_lowercase()
+}
 
-    /// Whether the client lists the JSON:API media type among those it wants.
-    pub fn wants_json_api(&self) -> bool {
-        accepts(&self.headers).any(|range| range.starts_with(JSON_API))
-    }
+/// Whether the client lists the JSON:API media type among those it wants.
+pub fn wants_json_api(headers: &HeaderMap) -> bool {
+    accepts(headers).any(|range| range.starts_with(JSON_API))
 }
 
 /// Who asks, until the database is there to say what that means.
@@ -193,8 +211,14 @@ impl Caller {
     }
 }
 
+/// Writes the answer to a request that failed before its operation ran.
+pub type Refuse = fn(&HeaderMap, &Error, Uuid) -> Answer;
+
+/// The error document.
+pub const PLAIN: Refuse = |_, error, req_id| error_answer(error, req_id);
+
 /// The route of an operation, for any method.
-pub fn operation<F, Fut>(run: F) -> Route
+pub fn operation<F, Fut>(run: F, refuse: Refuse) -> Route
 where
     F: Fn(Call) -> Fut + 'static,
     Fut: Future<Output = Result<Answer>> + 'static,
@@ -206,11 +230,10 @@ where
             let began = time::Instant::now();
             let req_id = Uuid::new_v4();
             let client = Client::default();
-            let outcome = match receive(&request, payload, &app, req_id, client.clone()).await {
-                Ok(call) => run(call).await,
-                Err(error) => Err(error),
+            let answer = match receive(&request, payload, &app, req_id, client.clone()).await {
+                Ok(call) => run(call).await.unwrap_or_else(|error| error_answer(&error, req_id)),
+                Err(error) => refuse(request.headers(), &error, req_id),
             };
-            let answer = outcome.unwrap_or_else(|error| error_answer(&error, req_id));
             let operation = request.match_pattern().unwrap_or_else(|| "-".into());
             log::info!(
                 target: "access",
@@ -244,24 +267,34 @@ async fn receive(
     if announced.is_some_and(|length: usize| length > limit) {
         return Err(too_large());
     }
-    let mut body = web::BytesMut::with_capacity(announced.unwrap_or_default());
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| {
-            Error::from(Fault::body("", format!("the body did not arrive whole ({error}); nothing was stored")))
-        })?;
-        if body.len() + chunk.len() > limit {
-            return Err(too_large());
+    let body = async {
+        let mut body = web::BytesMut::with_capacity(announced.unwrap_or_default());
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| {
+                Error::from(Fault::body("", format!("did not arrive whole ({error}); nothing was stored")))
+            })?;
+            if body.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
         }
-        body.extend_from_slice(&chunk);
-    }
+        Ok(body.freeze())
+    };
+    let patience = Duration::from_secs(app.config.body_timeout);
+    let body = timeout(patience, body).await.unwrap_or_else(|_| {
+        let detail =
+            format!("The body did not arrive within {} s; nothing was stored. Send it again.", patience.as_secs());
+        Err(Fault::new(Kind::RequestTimeout, detail).into())
+    })?;
     Ok(Call {
         app: app.clone(),
         req_id,
+        method: request.method().clone(),
         path: request.path().to_owned(),
         id: request.match_info().get("id").unwrap_or_default().to_owned(),
         parameters: Parameters::parse(request.query_string()),
         headers: request.headers().clone(),
-        body: body.freeze(),
+        body,
         client,
     })
 }
@@ -311,15 +344,14 @@ pub fn error_answer(error: &Error, req_id: Uuid) -> Answer {
         log::error!("req_id={req_id} {error}");
     }
     let faults = error.faults();
-    let (kind, status) =
-        faults.first().map_or((Kind::Internal, StatusCode::INTERNAL_SERVER_ERROR), |fault| (fault.kind, fault.status));
+    let kind = faults.first().map_or(Kind::Internal, |fault| fault.kind);
     let body = serde_json::to_vec(&ErrorDocument::new(req_id, &faults)).unwrap_or_default();
     let headers = match kind {
         Kind::Unauthorized => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))],
         Kind::Unavailable => vec![(header::RETRY_AFTER, HeaderValue::from_static("5"))],
         _ => Vec::new(),
     };
-    Answer { status, content_type: JSON_API, headers, body }
+    Answer { status: Error::status(&faults), content_type: JSON_API, headers, body }
 }
 
 fn respond(answer: Answer, req_id: Uuid) -> HttpResponse {

@@ -21,6 +21,9 @@ pub struct Config {
     /// Largest request body, in bytes
     #[arg(long, env = "BODY_LIMIT", default_value_t = 16 * 1024 * 1024, value_name = "BYTES")]
     pub body_limit: usize,
+    /// Seconds that a request's body is given to arrive
+    #[arg(long, env = "BODY_TIMEOUT", default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub body_timeout: u64,
     /// Threads that answer requests
     #[arg(long, env = "WORKERS", default_value_t = processors(), value_name = "COUNT", value_parser = positive)]
     pub workers: usize,

@@ -5,6 +5,7 @@
 //! request's id, and the client reads a fixed sentence.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use actix_web::http::StatusCode;
@@ -38,14 +39,25 @@ impl Error {
             Self::Rejected(faults) => faults.clone(),
             error if error.is_unavailable() => vec![Fault::new(
                 Kind::Unavailable,
-                "The database cannot be reached right now and nothing was stored. Send the same request again after \
-                 the seconds that Retry-After names.",
+                "The database cannot be reached right now. Try again after the seconds that Retry-After names; if this was \
+                 a write, look whether it was stored before you send it again.",
             )],
             _ => vec![Fault::new(
                 Kind::Internal,
                 "The server failed to answer this request. Its operator finds the cause in the log under meta.req_id.",
             )],
         }
+    }
+
+    /// The status of the answer. Where faults differ, the one that would stay
+    /// if the client mended the others comes first: what it may not do before
+    /// what JSON:API forbids, and that before what is wrong.
+    pub fn status(faults: &[Fault]) -> StatusCode {
+        let rank = |status: StatusCode| {
+            [StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST].iter().position(|known| *known == status)
+        };
+        let first = faults.iter().map(|fault| fault.status).min_by_key(|status| rank(*status).unwrap_or(usize::MAX));
+        first.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// Whether the log must say more than the client is told.
@@ -108,6 +120,8 @@ pub enum Kind {
     Unauthorized,
     /// The token endpoint does not know these credentials.
     InvalidCredentials,
+    /// The token endpoint does not know this refresh token, or no longer.
+    InvalidRefreshToken,
     /// The token endpoint does not offer this grant.
     InvalidGrantType,
     /// Something outside the caller's scope is named.
@@ -142,7 +156,9 @@ impl Kind {
     pub fn describe(self) -> (StatusCode, Option<&'static str>, &'static str) {
         match self {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, Some("Unauthorized"), "Unauthorized"),
-            Self::InvalidCredentials => (StatusCode::UNAUTHORIZED, Some("InvalidCredentials"), "Invalid credentials"),
+            Self::InvalidCredentials | Self::InvalidRefreshToken => {
+                (StatusCode::UNAUTHORIZED, Some("InvalidCredentials"), "Invalid credentials")
+            }
             Self::InvalidGrantType => (StatusCode::CONFLICT, Some("InvalidGrantType"), "Invalid grant type"),
             Self::Forbidden => (StatusCode::FORBIDDEN, Some("Forbidden"), "Forbidden"),
             Self::ResourceNotFound => (StatusCode::NOT_FOUND, Some("ResourceNotFound"), "Resource not found"),
@@ -205,7 +221,10 @@ impl Fault {
     /// The answer to a path that leads nowhere for this caller, whatever the
     /// reason.
     pub fn not_found() -> Self {
-        Self::new(Kind::ResourceNotFound, "There is no such resource, or it is not within the scope of this token.")
+        Self::new(
+            Kind::ResourceNotFound,
+            "There is no such resource, or it is not within the scope of this token; check the path and the id in it.",
+        )
     }
 
     /// The same fault, said of this part of the request.
@@ -219,10 +238,9 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            Some(Source::Pointer(place) | Source::Parameter(place)) if !place.is_empty() => {
-                write!(f, "{place}: {}", self.detail)
-            }
-            _ => f.write_str(&self.detail),
+            Some(Source::Pointer(place)) if place.is_empty() => write!(f, "the body {}", self.detail),
+            Some(Source::Pointer(place) | Source::Parameter(place)) => write!(f, "{place}: {}", self.detail),
+            None => f.write_str(&self.detail),
         }
     }
 }
@@ -248,39 +266,69 @@ impl Serialize for Fault {
 /// The faults found so far. Looking for faults goes on after the first, so that
 /// one answer lists them all.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(RefCell<Vec<Fault>>);
+pub struct Faults(RefCell<Found>);
+
+#[derive(Clone, Debug, Default)]
+struct Found {
+    listed: Vec<Fault>,
+    /// The pointers of all, for finding those below a place.
+    pointers: BTreeSet<String>,
+    /// How many there are beyond those that are listed.
+    unlisted: usize,
+}
+
+/// Faults that one answer lists at the most: an import of a million bad items
+/// must not be answered with a gigabyte.
+const LISTED: usize = 1_000;
 
 impl Faults {
     /// Adds a fault.
     pub fn add(&self, fault: Fault) {
-        self.0.borrow_mut().push(fault);
+        let mut found = self.0.borrow_mut();
+        if let Some(Source::Pointer(pointer)) = &fault.source {
+            found.pointers.insert(pointer.clone());
+        }
+        if found.listed.len() < LISTED {
+            found.listed.push(fault);
+        } else {
+            found.unlisted += 1;
+        }
     }
 
     /// Adds faults.
     pub fn extend(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.0.borrow_mut().extend(faults);
+        for fault in faults {
+            self.add(fault);
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().listed.is_empty()
     }
 
     /// Whether there is a fault at this place in the body or below it.
     pub fn any_within(&self, pointer: &str) -> bool {
-        let within = |at: &str| at.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.0.borrow().iter().any(|fault| matches!(&fault.source, Some(Source::Pointer(at)) if within(at)))
+        let below = format!("{pointer}/");
+        let pointers = &self.0.borrow().pointers;
+        pointers.contains(pointer)
+            || pointers.range(below.clone()..).next().is_some_and(|next| next.starts_with(&below))
     }
 
     /// Ends the search.
     ///
     /// # Errors
-    /// With every fault that was added, in the order in which their places
-    /// stand in the request.
+    /// With every fault that was added, by the item of `data` that it is in.
     pub fn check(&self) -> Result<()> {
-        let mut faults = self.0.take();
-        if faults.is_empty() {
-            return Ok(());
-        }
+        let Found { listed: mut faults, unlisted, .. } = self.0.take();
+        let Some(kind) = faults.first().map(|fault| fault.kind) else { return Ok(()) };
         faults.sort_by_cached_key(|fault| match &fault.source {
             Some(Source::Pointer(pointer)) => item_of(pointer),
             _ => 0,
         });
+        if unlisted > 0 {
+            faults.push(Fault::new(kind, format!("{unlisted} further faults are not listed; mend these first")));
+        }
         Err(Error::Rejected(faults))
     }
 }

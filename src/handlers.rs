@@ -1,9 +1,9 @@
 //! One handler for each verb, for all types.
 //!
 //! Each reads the parameters and the document, goes to the database once, and
-//! writes what came back. What is wrong with a request is collected on the way
-//! and answered only there, after the token was checked: who has none learns
-//! nothing but that.
+//! writes what came back. What is wrong with parameters and documents is
+//! collected on the way and answered only there, after the token was looked up:
+//! who has none learns nothing but that.
 
 use actix_web::http::StatusCode;
 use serde::Serialize;
@@ -95,7 +95,7 @@ fn page_links<R: List>(
 
 /// `POST /type`
 pub async fn create<R: Create>(call: Call) -> Result<Answer> {
-    call.check_content_type()?;
+    call.admit().await?;
     let (view, faults) = view::<R>(&call);
     let found = Notes::beside(faults);
     let shape = Shape { kind: R::TYPE, id: R::CLIENT_ID, many: true };
@@ -133,7 +133,7 @@ fn kept<R, N>(written: Vec<Written<R>>, items: &Items<N>, notes: &Notes) -> Vec<
 
 /// `PATCH /type/{id}`
 pub async fn update<R: Update>(call: Call) -> Result<Answer> {
-    call.check_content_type()?;
+    call.admit().await?;
     let id = call.path_id();
     let (view, faults) = view::<R>(&call);
     let found = Notes::beside(faults);
@@ -157,13 +157,13 @@ pub async fn update<R: Update>(call: Call) -> Result<Answer> {
 
 /// `PUT /type`
 pub async fn upsert<R: Upsert>(call: Call) -> Result<Answer> {
-    call.check_content_type()?;
+    call.admit().await?;
     let (view, faults) = view::<R>(&call);
     let found = Notes::beside(faults);
     let shape = Shape { kind: R::TYPE, id: ClientId::Ignored, many: false };
     let (items, query) = read_document(&call.body, shape, &found, R::query, R::changes);
     let query = query.flatten();
-    if query.is_none() {
+    if query.is_none() && !found.faults.any_within("/meta") {
         found.faults.add(Fault::body("/meta/query", R::QUERY));
     }
     let (loaded, notes) = call
@@ -291,8 +291,9 @@ impl Included {
     pub fn add_all<R: Resource>(&mut self, db: &mut Conn, scope: &Scope, rows: &[R]) -> Result<()> {
         for (row, relationships) in rows.iter().zip(R::relationships(db, scope, rows)?) {
             let view = std::mem::take(&mut self.view);
-            self.add(&object(row, &relationships, &view));
+            let added = self.add(&object(row, &relationships, &view));
             self.view = view;
+            added.map_err(|error| Error::Internal(format!("writing JSON: {error}")))?;
         }
         Ok(())
     }

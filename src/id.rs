@@ -83,6 +83,13 @@ impl Sequence {
     }
 }
 
+/// A stand-in that no resource has.
+impl Default for Id {
+    fn default() -> Self {
+        Self([b'0'; Self::LENGTH])
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -9,7 +9,8 @@
 //! | `application/x-www-form-urlencoded`, credentials in the body or in HTTP Basic | 200, likewise | likewise, with the statuses of RFC 6749 |
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use diesel::prelude::*;
@@ -18,7 +19,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::auth::{self, Scope};
-use crate::call::{Answer, Call, ErrorDocument, JSON_API, error_answer};
+use crate::call::{Answer, Call, ErrorDocument, JSON_API, error_answer, media_type, wants_json_api};
 use crate::db::schema::{clients, tokens};
 use crate::db::{Conn, Weight};
 use crate::error::{Error, Fault, Kind, Result, Source};
@@ -64,15 +65,29 @@ pub async fn create_token(call: Call) -> Result<Answer> {
         Ok(grant) => issue(&call, form, grant).await,
         Err(error) => Err(error),
     };
-    let mut answer = outcome.unwrap_or_else(|error| refusal(&call, form, &error));
+    Ok(not_stored(outcome.unwrap_or_else(|error| refusal(&call.headers, form, &error, call.req_id))))
+}
+
+/// The answer to a request that did not arrive whole.
+pub fn refuse(headers: &HeaderMap, error: &Error, req_id: Uuid) -> Answer {
+    let form = match media_type(headers).split(';').next().unwrap_or_default().trim() {
+        "application/x-www-form-urlencoded" => Form::Encoded,
+        "application/json" => Form::Flat,
+        _ => Form::Document(TYPES[1]),
+    };
+    not_stored(refusal(headers, form, error, req_id))
+}
+
+/// Nothing of a token may be kept by anything on its way.
+fn not_stored(mut answer: Answer) -> Answer {
     answer.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
     answer.headers.push((header::PRAGMA, HeaderValue::from_static("no-cache")));
-    Ok(answer)
+    answer
 }
 
 /// Reads the request, in whichever of its forms.
 fn read(call: &Call) -> (Form, Result<Grant>) {
-    let media_type = call.media_type();
+    let media_type = media_type(&call.headers);
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     let notes = Notes::default();
     if essence == "application/x-www-form-urlencoded" {
@@ -158,11 +173,16 @@ impl Asked {
 
     /// What is asked for, if all that it needs is there.
     fn grant(self, notes: &Notes) -> Result<Grant> {
-        let source = |name: &str| match &self.place {
-            Some(place) => Source::Pointer(format!("{place}/{name}")),
-            None => Source::Parameter(name.to_owned()),
+        let fault = |kind: Kind, name: &str, detail: &str| {
+            let source = match &self.place {
+                Some(place) => Source::Pointer(format!("{place}/{name}")),
+                None => Source::Parameter(name.to_owned()),
+            };
+            // One that was sent but could not be read has its own fault already.
+            if !matches!(&source, Source::Pointer(place) if notes.faults.any_within(place)) {
+                notes.faults.add(Fault::new(kind, detail).at(source));
+            }
         };
-        let fault = |kind: Kind, name: &str, detail: &str| notes.faults.add(Fault::new(kind, detail).at(source(name)));
         let refreshes = match self.grant_type.as_deref() {
             Some("client_credentials") => false,
             Some("refresh_token") => true,
@@ -180,6 +200,7 @@ impl Asked {
         if refreshes && self.refresh_token.is_none() {
             fault(Kind::InvalidBodyParameter, "refresh_token", "is required of the grant type refresh_token");
         }
+        let has_secret = self.client_secret.is_some() || !self.basic.is_empty();
         let mut credentials = self.basic;
         if let Some(client_id) = self.client_id {
             credentials.retain(|(id, _)| self.client_secret.is_none() && *id == client_id);
@@ -189,7 +210,7 @@ impl Asked {
         } else if credentials.is_empty() {
             fault(Kind::InvalidBodyParameter, "client_id", "is required: the id of the client that asks");
         }
-        if !refreshes && !credentials.is_empty() && credentials.iter().all(|(_, secret)| secret.is_none()) {
+        if !refreshes && !has_secret {
             fault(Kind::InvalidBodyParameter, "client_secret", "is required of the grant type client_credentials");
         }
         notes.check()?;
@@ -206,9 +227,10 @@ fn basic(call: &Call) -> Vec<(String, Option<String>)> {
         Some((scheme, encoded)) if scheme.eq_ignore_ascii_case("basic") => encoded.trim(),
         _ => return Vec::new(),
     };
-    let Some(text) = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
-        return Vec::new();
-    };
+    let Ok(bytes) = STANDARD.decode(encoded) else { return Vec::new() };
+    // Python's requests, for one, sends Latin-1.
+    let latin_1 = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect();
+    let text = String::from_utf8(bytes).unwrap_or_else(|error| latin_1(error.as_bytes()));
     let Some((id, secret)) = text.split_once(':') else { return Vec::new() };
     let percent = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let ways = [
@@ -232,7 +254,6 @@ struct Client {
     organization: Id,
     scope: String,
     secret_hash: String,
-    revoked_at: Option<Instant>,
 }
 
 #[derive(Clone, Insertable, Queryable)]
@@ -255,7 +276,16 @@ async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
     faults.check()?;
     let Grant { refresh_token, credentials } = grant;
     let refreshes = refresh_token.is_some();
-    let client = call.app.pool.read(Weight::Long, move |db| known_client(db, &credentials, refreshes)).await?;
+    let candidates = call.app.pool.read(Weight::Short, move |db| candidates(db, credentials)).await?;
+    // Argon2 takes its time, which neither a connection nor other requests should wait for.
+    let client =
+        web::block(move || candidates.into_iter().find(|(client, secret)| fits(client, secret.as_deref(), refreshes)));
+    let client = client.await.map_err(|error| Error::Internal(format!("checking a secret: {error}")))?;
+    let Some((client, _)) = client else {
+        let detail =
+            "There is no client of this id and secret, or it was revoked. Check both with the operator of this server.";
+        return Err(Fault::new(Kind::InvalidCredentials, detail).into());
+    };
     let _ = call.client.set(client.id.clone());
 
     let (now, config) = (call.app.clock.now(), call.app.config.clone());
@@ -266,6 +296,8 @@ async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
         .app
         .pool
         .write(move |db| {
+            // A family that ends must not gain a token meanwhile.
+            db.serialize(client.organization)?;
             let family = match &refresh_token {
                 None => Uuid::new_v4().to_string(),
                 Some(spent) => match spend(db, &client.id, spent, now)? {
@@ -303,7 +335,7 @@ async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
         .await?;
     let Some(loaded) = loaded else {
         return Err(Fault::new(
-            Kind::InvalidCredentials,
+            Kind::InvalidRefreshToken,
             "The refresh token is unknown, expired, revoked or was used before. Each works once; get a new token with the grant type client_credentials.",
         )
         .into());
@@ -311,28 +343,28 @@ async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
     success(call, form, &loaded, &scope_name)
 }
 
-/// The client whose credentials these are.
-fn known_client(db: &mut Conn, credentials: &[(String, Option<String>)], refreshes: bool) -> Result<Client> {
-    for (id, secret) in credentials {
+/// The clients that these ids lead to, with the secrets sent for them.
+fn candidates(db: &mut Conn, credentials: Vec<(String, Option<String>)>) -> Result<Vec<(Client, Option<String>)>> {
+    let mut candidates = Vec::new();
+    // No id has the character U+0000, and PostgreSQL would not even look for one that has.
+    for (id, secret) in credentials.into_iter().filter(|(id, _)| !id.contains('\0')) {
         let client: Option<Client> = clients::table
-            .filter(clients::id.eq(id))
-            .select((clients::id, clients::organization_id, clients::scope, clients::secret_hash, clients::revoked_at))
+            .filter(clients::id.eq(&id))
+            .filter(clients::revoked_at.is_null())
+            .select((clients::id, clients::organization_id, clients::scope, clients::secret_hash))
             .first(db)
             .optional()?;
-        let secret_fits = |client: &Client| match secret {
-            Some(secret) => auth::verify_secret(secret, &client.secret_hash),
-            // Quirk: the contract has the secret required of client_credentials only.
-            None => refreshes,
-        };
-        if let Some(client) = client.filter(|client| client.revoked_at.is_none() && secret_fits(client)) {
-            return Ok(client);
-        }
+        candidates.extend(client.map(|client| (client, secret)));
     }
-    Err(Fault::new(
-        Kind::InvalidCredentials,
-        "There is no client of this id and secret, or it was revoked. Check both with the operator of this server.",
-    )
-    .into())
+    Ok(candidates)
+}
+
+fn fits(client: &Client, secret: Option<&str>, refreshes: bool) -> bool {
+    match secret {
+        Some(secret) => auth::verify_secret(secret, &client.secret_hash),
+        // Quirk: the contract has the secret required of client_credentials only.
+        None => refreshes,
+    }
 }
 
 /// Uses a refresh token up and returns its family. One that was used before has
@@ -390,16 +422,16 @@ fn success(call: &Call, form: Form, loaded: &Loaded<Token>, scope: &str) -> Resu
     let status = if form == Form::Encoded { StatusCode::OK } else { StatusCode::CREATED };
     let document = loaded.document(&meta, None, false)?;
     let answer = Answer::document(status, &Both { plain, document })?;
-    Ok(Answer { content_type: content_type(call, form), ..answer })
+    Ok(Answer { content_type: content_type(&call.headers, form), ..answer })
 }
 
-fn content_type(call: &Call, form: Form) -> &'static str {
-    if matches!(form, Form::Document(_)) || call.wants_json_api() { JSON_API } else { "application/json" }
+fn content_type(headers: &HeaderMap, form: Form) -> &'static str {
+    if matches!(form, Form::Document(_)) || wants_json_api(headers) { JSON_API } else { "application/json" }
 }
 
 /// The error document, with the members of RFC 6749 where the request was in
 /// one of the plain forms.
-fn refusal(call: &Call, form: Form, error: &Error) -> Answer {
+fn refusal(headers: &HeaderMap, form: Form, error: &Error, req_id: Uuid) -> Answer {
     #[derive(Serialize)]
     struct Both<'a> {
         error: &'static str,
@@ -407,20 +439,20 @@ fn refusal(call: &Call, form: Form, error: &Error) -> Answer {
         #[serde(flatten)]
         document: ErrorDocument<'a>,
     }
-    let mut answer = error_answer(error, call.req_id);
+    let mut answer = error_answer(error, req_id);
     if matches!(form, Form::Document(_)) {
         return answer;
     }
     let mut faults = error.faults();
     let Some(first) = faults.first().cloned() else { return answer };
-    let refreshes = first.detail.starts_with("The refresh token");
     let (error, status) = match first.kind {
-        Kind::InvalidCredentials if refreshes => ("invalid_grant", StatusCode::BAD_REQUEST),
+        Kind::InvalidRefreshToken => ("invalid_grant", StatusCode::BAD_REQUEST),
         Kind::InvalidCredentials => ("invalid_client", StatusCode::UNAUTHORIZED),
         Kind::InvalidGrantType => ("unsupported_grant_type", StatusCode::BAD_REQUEST),
         Kind::Unavailable => ("temporarily_unavailable", answer.status),
         Kind::Internal => ("server_error", answer.status),
-        _ => ("invalid_request", StatusCode::BAD_REQUEST),
+        Kind::InvalidBodyParameter | Kind::UnsupportedParameter => ("invalid_request", StatusCode::BAD_REQUEST),
+        _ => ("invalid_request", answer.status),
     };
     if form == Form::Encoded {
         answer.status = status;
@@ -438,8 +470,8 @@ fn refusal(call: &Call, form: Form, error: &Error) -> Answer {
         _ => '?',
     };
     let description = first.to_string().chars().map(plain).collect();
-    let document = ErrorDocument::new(call.req_id, &faults);
+    let document = ErrorDocument::new(req_id, &faults);
     answer.body = serde_json::to_vec(&Both { error, error_description: description, document }).unwrap_or_default();
-    answer.content_type = content_type(call, form);
+    answer.content_type = content_type(headers, form);
     answer
 }

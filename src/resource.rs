@@ -106,7 +106,7 @@ pub trait List: Resource {
 
     /// The values that a row is sorted by.
     fn sort_values(&self, window: &Window<Self>) -> Vec<KeyValue> {
-        window.order.iter().map(|key| (key.sort.value)(self)).collect()
+        window.order.iter().map(|key| key.sort.value.of(self)).collect()
     }
 }
 

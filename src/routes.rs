@@ -7,10 +7,10 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
 
-use crate::call::{Answer, Call, error_answer, operation};
+use crate::call::{Answer, Call, PLAIN, Refuse, error_answer, operation};
 use crate::error::{Fault, Kind, Result};
 use crate::handlers::{create, fetch, list, related_many, related_one, update, upsert};
-use crate::oauth::create_token;
+use crate::oauth::{self, create_token};
 use crate::resources::coach::Coach;
 use crate::resources::group::Group;
 use crate::resources::organization::Organization;
@@ -22,7 +22,7 @@ use crate::{docs, health};
 /// Every path of the API below `/pub`.
 fn operations() -> Vec<Resource> {
     vec![
-        at("/oauth/token").post(create_token),
+        at("/oauth/token").post_refused_by(create_token, oauth::refuse),
         at("/oauth/token/{id}/groups").get(related_many::<Token, Group>),
         at("/oauth/token/{id}/organization").get(related_one::<Token, Organization>),
         at("/organization/{id}").get(fetch::<Organization>),
@@ -46,13 +46,13 @@ pub fn configure(services: &mut ServiceConfig) {
         resource.register("/pub", services);
     }
     // Quirk: the contract's tokenUrl has no /pub.
-    at("/oauth/token").post(create_token).register("", services);
+    at("/oauth/token").post_refused_by(create_token, oauth::refuse).register("", services);
 
     at("/openapi.yaml").get(docs::yaml).register("/pub", services);
     at("/openapi.json").get(docs::json).register("/pub", services);
     at("/healthz").get(health::alive).register("", services);
     at("/readyz").get(health::ready).register("", services);
-    services.default_service(operation(not_found));
+    services.default_service(operation(not_found, PLAIN));
 }
 
 async fn not_found(_: Call) -> Result<Answer> {
@@ -87,8 +87,18 @@ impl Resource {
         self.on(Method::PATCH, run)
     }
 
+    /// POST, of an operation with a form of its own for requests that do not
+    /// arrive whole.
+    fn post_refused_by<Fut>(mut self, run: fn(Call) -> Fut, refuse: Refuse) -> Self
+    where
+        Fut: Future<Output = Result<Answer>> + 'static,
+    {
+        self.routes.push((Method::POST, operation(run, refuse).method(Method::POST)));
+        self
+    }
+
     fn on<Fut: Future<Output = Result<Answer>> + 'static>(mut self, method: Method, run: fn(Call) -> Fut) -> Self {
-        self.routes.push((method.clone(), operation(run).method(method)));
+        self.routes.push((method.clone(), operation(run, PLAIN).method(method)));
         self
     }
 
@@ -99,13 +109,15 @@ impl Resource {
         for (_, route) in self.routes {
             resource = resource.route(route);
         }
-        services
-            .service(resource.default_service(operation(move |call| ready(Ok(method_not_allowed(&call, &allowed))))));
+        services.service(
+            resource.default_service(operation(move |call| ready(Ok(method_not_allowed(&call, &allowed))), PLAIN)),
+        );
     }
 }
 
 fn method_not_allowed(call: &Call, allowed: &str) -> Answer {
-    let fault = Fault::new(Kind::MethodNotAllowed, format!("This path takes {allowed}."));
+    let fault =
+        Fault::new(Kind::MethodNotAllowed, format!("This path does not take {}; it takes {allowed}.", call.method));
     let mut answer = error_answer(&fault.into(), call.req_id);
     answer.headers.extend(HeaderValue::from_str(allowed).map(|allowed| (header::ALLOW, allowed)));
     answer

@@ -4,7 +4,7 @@
 //! top it says what the API gives itself (ids) or keeps read-only. One file is
 //! one transaction together with all files of the same call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::QueryResult;
 use serde_json::value::RawValue;
@@ -33,8 +33,8 @@ pub trait Seed {
     /// A resource to be, as a fixture describes it.
     type New: 'static;
 
-    /// Reads a resource; `None` when it has no good id, which is noted.
-    fn read_seed(item: &Item<'_, '_>) -> Option<Self::New>;
+    /// Reads a resource.
+    fn read_seed(item: &Item<'_, '_>) -> Self::New;
 
     /// Those of these ids that are stored, with their organizations.
     fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>>;
@@ -96,15 +96,15 @@ impl Seeded {
     }
 
     /// Reads it from a resource.
-    pub fn read(item: &Item<'_, '_>) -> Option<Self> {
-        let text: String = item.resource.optional("id")?;
-        let Some(id) = Id::parse(&text) else {
+    pub fn read(item: &Item<'_, '_>) -> Self {
+        let text: String = item.resource.optional("id").unwrap_or_default();
+        let id = Id::parse(&text);
+        if id.is_none() && !item.resource.is_faulty("id") {
             item.resource.fault("id", format!("{text:?} is not an id: 24 lower-case hex digits"));
-            return None;
-        };
-        let created_at = item.attributes.optional("created_at").or(id.made_at()).unwrap_or_default();
+        }
+        let created_at = item.attributes.optional("created_at").or(id.and_then(|id| id.made_at())).unwrap_or_default();
         let updated_at = item.attributes.optional("updated_at").unwrap_or(created_at);
-        Some(Self { id, created_at, updated_at })
+        Self { id: id.unwrap_or_default(), created_at, updated_at }
     }
 }
 
@@ -113,6 +113,8 @@ impl Seeded {
 pub struct Report {
     /// The name of the organization.
     pub organization: String,
+    /// Places of the fixture that have no effect.
+    pub ignored: Vec<String>,
     /// For each type: its name, how many were stored, how many were there
     /// already and were left as they are.
     pub counts: Vec<(&'static str, usize, usize)>,
@@ -163,7 +165,7 @@ fn store(db: &mut Conn, text: &str, reset: bool, now: Instant, notes: &Notes) ->
         counts.push((name, stored, there));
     }
     notes.check()?;
-    Ok(Report { organization: Organization::fetch(db, &scope, organization)?.name, counts })
+    Ok(Report { organization: Organization::fetch(db, &scope, organization)?.name, ignored: notes.ignored(), counts })
 }
 
 /// The resources of a fixture, unread, with their places, for each of [`TYPES`];
@@ -178,11 +180,19 @@ fn by_type<'a>(text: &'a str, notes: &Notes) -> (Option<Id>, Vec<Vec<Unread<'a>>
         });
     }
     let mut organization = None;
+    let mut seen = HashSet::new();
     for (index, raw) in data.into_iter().enumerate() {
         let pointer = Pointer::Index(&DATA, index);
         let node = Node::at(raw, pointer, notes);
-        let Some((kind, id)) = node.object(|resource| (resource.peek("type"), resource.peek("id"))) else { continue };
-        let kind = kind.unwrap_or_default();
+        let Some((kind, id)) = node.object(|resource| {
+            let (kind, id) = (resource.peek("type").unwrap_or_default(), resource.peek("id"));
+            if id.as_ref().is_some_and(|id| !seen.insert((kind.clone(), id.clone()))) {
+                resource.fault("id", "is that of another resource of this type in the fixture");
+            }
+            (kind, id)
+        }) else {
+            continue;
+        };
         let Some((_, resources)) = TYPES.iter().zip(&mut resources).find(|(known, _)| known.name == kind) else {
             let known = TYPES.map(|known| known.name).join(", ");
             node.fault(format!("{kind:?} is not a type of fixtures; those are {known}"));
@@ -206,8 +216,8 @@ fn read<T: Seed>(resources: &[Unread<'_>], notes: &Notes) -> Store {
     for (index, raw) in resources {
         let node = Node::at(raw, Pointer::Index(&DATA, *index), notes);
         let shape = Shape { kind: T::NAME, id: ClientId::Kept, many: true };
-        let read = read_item(&node, shape, |item| Some((item.resource.filled("id")?, T::read_seed(item)?)));
-        rows.extend(read.flatten().map(|(id, new)| (node.pointer(), id, new)));
+        let read = read_item(&node, shape, |item| (item.resource.filled("id").unwrap_or_default(), T::read_seed(item)));
+        rows.extend(read.map(|(id, new)| (node.pointer(), id, new)));
     }
     Box::new(move |db, scope, notes| {
         let mut known = HashMap::new();

@@ -1,13 +1,17 @@
 //! Listening and serving, until told to stop.
 
+use std::io;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, AcceptEncoding, Encoding, HeaderMap};
 use actix_web::middleware::{Compress, NormalizePath};
-use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::{HttpServer, rt, web};
+use futures_util::future::select;
 
 use crate::call::App;
 use crate::routes;
@@ -32,14 +36,50 @@ pub fn app(
         .configure(routes::configure)
         .wrap(NormalizePath::trim())
         .wrap(Compress::default())
+        .wrap_fn(|mut request, service| {
+            tolerate_encodings(request.headers_mut());
+            service.call(request)
+        })
 }
 
-/// Serves until SIGINT or SIGTERM. Then new connections are refused, requests
-/// in flight are finished, for as long as the configuration allows.
+/// Compression is an offer: a client that accepts none of what there is gets
+/// the plain bytes, where the middleware would have it turned away.
+fn tolerate_encodings(headers: &mut HeaderMap) {
+    let offered = [Encoding::brotli(), Encoding::gzip(), Encoding::deflate(), Encoding::zstd(), Encoding::identity()];
+    let lists = headers.get_all(header::ACCEPT_ENCODING).filter_map(|list| list.to_str().ok());
+    let wanted: Vec<_> =
+        lists.flat_map(|list| list.split(',')).filter_map(|wanted| wanted.trim().parse().ok()).collect();
+    if !wanted.is_empty() && AcceptEncoding(wanted).negotiate(offered.iter()).is_none() {
+        headers.remove(header::ACCEPT_ENCODING);
+    }
+}
+
+/// The wish of an operator that the gateway ends: SIGINT or SIGTERM.
+pub struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// Listens for the signals from now on.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn wait(mut self) {
+        select(pin!(self.interrupt.recv()), pin!(self.terminate.recv())).await;
+    }
+}
+
+/// Serves until told to stop. Then new connections are refused and requests in
+/// flight are finished, for as long as the configuration allows.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, shared: App) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, shared: App, stop: Stop) -> io::Result<()> {
     let (workers, timeout) = (shared.config.workers, shared.config.shutdown_timeout);
     let server = HttpServer::new(move || app(shared.clone()))
         .workers(workers)
@@ -49,9 +89,8 @@ pub async fn serve(listener: TcpListener, shared: App) -> std::io::Result<()> {
         .listen(listener)?
         .run();
     let handle = server.handle();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     rt::spawn(async move {
-        futures_util::future::select(Box::pin(interrupt.recv()), Box::pin(terminate.recv())).await;
+        stop.wait().await;
         log::info!("stopping: requests in flight are finished, for {timeout} s at the most");
         handle.stop(true).await;
     });

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -45,7 +45,9 @@ impl Instant {
     }
 
     fn from_utc(instant: DateTime<Utc>) -> Option<Self> {
-        (1..=9999).contains(&instant.year()).then(|| Self(instant.naive_utc().trunc_subsecs(3)))
+        // Through the count of milliseconds, which has no leap seconds: databases have none either.
+        let instant = DateTime::from_timestamp_millis(instant.timestamp_millis())?;
+        (1..=9999).contains(&instant.year()).then(|| Self(instant.naive_utc()))
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -68,7 +70,8 @@ impl Instant {
 /// Reads a calendar date, `YYYY-MM-DD`, in the years 1 to 9999.
 pub fn parse_date(text: &str) -> Option<NaiveDate> {
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    (text.len() == "YYYY-MM-DD".len() && date.year() >= 1).then_some(date)
+    // Nothing but the date's own form: chrono also reads signs and spaces.
+    (date.to_string() == text && (1..=9999).contains(&date.year())).then_some(date)
 }
 
 impl fmt::Display for Instant {
@@ -132,6 +135,7 @@ mod tests {
             ("2017-11-01T00:00:00-04:00", "2017-11-01T04:00:00.000Z"),
             ("2017-11-01T00:00:00 05:00", "2017-10-31T19:00:00.000Z"),
             ("2017-11-01T00:00:00.123987Z", "2017-11-01T00:00:00.123Z"),
+            ("2016-12-31T23:59:60.500Z", "2017-01-01T00:00:00.500Z"),
             ("2017-11-01 00:00:00+00:00", "2017-11-01T00:00:00.000Z"),
         ] {
             assert_eq!(Instant::parse(sent).unwrap().to_string(), returned);
@@ -150,7 +154,9 @@ mod tests {
     #[test]
     fn a_date_is_written_in_full() {
         assert!(parse_date("2024-02-29").is_some());
-        for refused in ["2023-02-29", "2024-2-9", "24-02-09", "2024-02-29T00:00:00Z", "0000-01-01"] {
+        for refused in
+            ["2023-02-29", "2024-2-9", "24-02-09", "2024-02-29T00:00:00Z", "0000-01-01", "+2024-01-1", " 2024-01-1"]
+        {
             assert_eq!(parse_date(refused), None, "{refused}");
         }
     }

@@ -22,7 +22,7 @@ use crate::jsonapi::{Items, Notes, Reference};
 use crate::resources::coach::{Coach, NewCoach};
 use crate::resources::organization::Organization;
 use crate::seed::{self, Report, Seed, Seeded};
-use crate::server;
+use crate::server::{self, Stop};
 use crate::time::Clock;
 
 pub(super) async fn run(mut cli: super::Cli) -> Outcome<()> {
@@ -108,9 +108,9 @@ async fn serve(config: Config, database: &DatabaseConfig, may_migrate: bool) -> 
         }
     }
     let listener = listen(&config)?;
-    let bound = listener.local_addr()?;
+    let (bound, stop) = (listener.local_addr()?, Stop::listen()?);
     log::info!("serving http://{bound}/pub from {}", redact(&database.database_url));
-    Ok(server::serve(listener, app(config, pool)).await?)
+    Ok(server::serve(listener, app(config, pool), stop).await?)
 }
 
 fn listen(config: &Config) -> Outcome<TcpListener> {
@@ -137,7 +137,7 @@ async fn run_demo(config: Config, database: &DatabaseConfig, print_env: bool, re
     }
     let listener = listen(&config)?;
     let pool = open(database, true).await?;
-    let now = Clock::System.now();
+    let (now, stop) = (Clock::System.now(), Stop::listen()?);
     let reports = pool.write(move |db| demo::load(db, reset, now)).await?;
     log::info!("data in {}", redact(&database.database_url));
     say(&format!(
@@ -145,7 +145,7 @@ async fn run_demo(config: Config, database: &DatabaseConfig, print_env: bool, re
         reports.iter().map(describe).collect::<Vec<_>>().join("\n"),
         demo::welcome(listener.local_addr()?, &credentials)
     ))?;
-    Ok(server::serve(listener, app(config, pool)).await?)
+    Ok(server::serve(listener, app(config, pool), stop).await?)
 }
 
 async fn seed_files(pool: &Pool, files: Vec<PathBuf>, reset: bool) -> Outcome<()> {
@@ -171,6 +171,7 @@ fn describe(report: &Report) -> String {
         let already = if *there > 0 { format!(", {there} there already") } else { String::new() };
         lines.push(format!("  {kind:<22} {stored} stored{already}"));
     }
+    lines.extend(report.ignored.iter().map(|place| format!("  without effect: {place}")));
     lines.join("\n")
 }
 
@@ -229,6 +230,20 @@ fn operator(organization: Id) -> Scope {
     Scope { organization, groups: None, client: "operator".into(), now: Clock::System.now() }
 }
 
+/// Says of a group that was named by a flag what to do about it.
+fn about_flags(error: Error) -> Error {
+    let advise = |fault: Fault| match &fault.source {
+        Some(Source::Parameter(flag)) if flag.starts_with("--group") => {
+            Fault { detail: "the organization has no such group; see `retwine group list`".into(), ..fault }
+        }
+        _ => fault,
+    };
+    match error {
+        Error::Rejected(faults) => Error::Rejected(faults.into_iter().map(advise).collect()),
+        error => error,
+    }
+}
+
 /// The groups that a flag names.
 fn named(groups: &[Id]) -> Vec<Reference> {
     let named = |id: &Id| Reference { id: Some(*id), source: Source::Parameter(format!("--group {id}")) };
@@ -244,7 +259,7 @@ async fn coach(pool: &Pool, command: CoachCommand) -> Outcome<()> {
                 db.serialize(scope.organization)?;
                 Coach::add(db, &scope, &new, "--identifier", &Notes::default())
             };
-            let coach = pool.write(store).await?;
+            let coach = pool.write(store).await.map_err(about_flags)?;
             say(&coach.id.to_string())
         }
         CoachCommand::List { of } => {
@@ -280,7 +295,7 @@ async fn client(pool: &Pool, command: ClientCommand) -> Outcome<()> {
                 }
                 Client::add(db, &scope, &new, &Notes::default())
             };
-            pool.write(store).await?;
+            pool.write(store).await.map_err(about_flags)?;
             say(&text)
         }
         ClientCommand::List { of } => {

@@ -144,7 +144,7 @@ enum ClientCommand {
         #[arg(long = "group", value_name = "ID", value_parser = id)]
         groups: Vec<Id>,
         /// The id that an existing client has already
-        #[arg(long)]
+        #[arg(long, value_parser = client_id)]
         id: Option<String>,
         /// Read the secret that an existing client has already from standard input
         #[arg(long)]
@@ -171,6 +171,12 @@ struct OfOrganization {
 
 fn id(text: &str) -> Result<Id, String> {
     Id::parse(text).ok_or_else(|| "an id is 24 lower-case hex digits".into())
+}
+
+fn client_id(text: &str) -> Result<String, String> {
+    let fine = !text.trim().is_empty() && text.len() <= 250 && !text.contains(char::is_control);
+    fine.then(|| text.to_owned())
+        .ok_or_else(|| "a client id is a text in one line, of 250 characters at the most".into())
 }
 
 fn identifier(text: &str) -> Result<Identifier, String> {

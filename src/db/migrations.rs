@@ -16,8 +16,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn migrate(db: &mut Conn) -> Result<Vec<String>, Failure> {
     one_at_a_time(db, |db| {
         provide_collation(db)?;
-        let taken = MigrationHarness::<Backend>::run_pending_migrations(db, MIGRATIONS)?;
-        Ok(taken.iter().map(ToString::to_string).collect())
+        let steps = pending(db)?;
+        MigrationHarness::<Backend>::run_pending_migrations(db, MIGRATIONS)?;
+        Ok(steps)
     })
 }
 

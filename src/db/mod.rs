@@ -24,7 +24,7 @@ pub use connection::Conn;
 pub use insert::insert_all;
 pub use json::Json;
 pub use migrations::{migrate, pending, revert_all};
-pub use page::{KeyValue, Page, Paging, Sort, SortKey, Window, load_page};
+pub use page::{KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, load_page};
 pub use pool::{Pool, PoolOptions, Weight};
 
 use crate::id::Id;

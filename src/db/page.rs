@@ -21,7 +21,30 @@ pub struct Sort<R> {
     /// stands.
     pub column: &'static str,
     /// The same of a row at hand.
-    pub value: fn(&R) -> KeyValue,
+    pub value: SortValue<R>,
+}
+
+/// What a row is sorted by.
+pub enum SortValue<R> {
+    /// A text; one that is absent counts as empty.
+    Text(fn(&R) -> &str),
+    /// An instant.
+    Instant(fn(&R) -> Instant),
+}
+
+impl<R> SortValue<R> {
+    /// The value of a row.
+    pub fn of(&self, row: &R) -> KeyValue {
+        match self {
+            Self::Text(value) => KeyValue::Text(value(row).to_owned()),
+            Self::Instant(value) => KeyValue::Instant(value(row)),
+        }
+    }
+
+    /// Whether a value is of this type.
+    pub fn fits(&self, value: &KeyValue) -> bool {
+        matches!((self, value), (Self::Text(_), KeyValue::Text(_)) | (Self::Instant(_), KeyValue::Instant(_)))
+    }
 }
 
 /// A value that rows are sorted by.
@@ -31,13 +54,6 @@ pub enum KeyValue {
     Text(String),
     /// Sorted by time.
     Instant(Instant),
-}
-
-impl KeyValue {
-    /// A text that may be absent and then sorts as an empty one.
-    pub fn text(text: Option<&str>) -> Self {
-        Self::Text(text.unwrap_or_default().to_owned())
-    }
 }
 
 /// One key of a sort order.

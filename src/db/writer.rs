@@ -12,8 +12,9 @@
 //! client's, the group is undone on purpose and each write is run again alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
@@ -29,16 +30,31 @@ const QUEUE: usize = 1024;
 /// Writes that share one transaction.
 const GROUP: usize = 64;
 
-/// The way to the writing thread, which ends when the last of these is dropped.
+/// The way to the writing thread. Dropping the last of these waits until the
+/// thread has closed its connection: SQLite then folds its log into the file.
 #[derive(Clone)]
-pub struct Writer(SyncSender<Box<dyn Job>>);
+pub struct Writer(Arc<Way>);
+
+struct Way {
+    queue: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            log::error!("the writing thread has panicked");
+        }
+    }
+}
 
 impl Writer {
     /// Starts the thread.
     pub fn start(target: Target, db: Conn) -> Self {
         let (sender, queue) = sync_channel(QUEUE);
-        thread::spawn(move || WritingThread { target, db }.run(&queue));
-        Self(sender)
+        let thread = thread::spawn(move || WritingThread { target, db }.run(&queue));
+        Self(Arc::new(Way { queue: Some(sender), thread: Some(thread) }))
     }
 
     /// Runs this in a transaction and returns when it is on disk. It may be run
@@ -49,16 +65,21 @@ impl Writer {
         F: Fn(&mut Conn) -> Result<T> + Send + 'static,
     {
         let (reply, outcome) = oneshot::channel();
-        self.0.try_send(Box::new(Write { work, outcome: None, reply })).map_err(|error| match error {
+        let ended = || Error::Unavailable("the writing thread has ended".into());
+        let queue = self.0.queue.as_ref().ok_or_else(ended)?;
+        queue.try_send(Box::new(Write { work, outcome: None, reply })).map_err(|error| match error {
             TrySendError::Full(_) => Error::Unavailable(format!("{QUEUE} writes wait for their turn")),
-            TrySendError::Disconnected(_) => Error::Unavailable("the writing thread has ended".into()),
+            TrySendError::Disconnected(_) => ended(),
         })?;
-        outcome.await.map_err(|_| Error::Unavailable("the writing thread has ended".into()))?
+        outcome.await.map_err(|_| ended())?
     }
 }
 
 /// A write of whatever result.
 trait Job: Send {
+    /// Forgets what an attempt that was undone has come to.
+    fn reset(&mut self);
+
     /// Runs it in a savepoint. False when it failed for a reason that is not
     /// the client's.
     fn run(&mut self, db: &mut Conn) -> bool;
@@ -78,6 +99,10 @@ where
     T: Send + 'static,
     F: Fn(&mut Conn) -> Result<T> + Send + 'static,
 {
+    fn reset(&mut self) {
+        self.outcome = None;
+    }
+
     fn run(&mut self, db: &mut Conn) -> bool {
         let outcome = db.transaction(|db| unless_panic(|| (self.work)(db)));
         let fine = !matches!(&outcome, Err(error) if error.is_ours());
@@ -128,6 +153,9 @@ impl WritingThread {
 
     /// Runs jobs in one transaction; they all stay or none does.
     fn write(&mut self, jobs: &mut [Box<dyn Job>]) -> QueryResult<()> {
+        for job in jobs.iter_mut() {
+            job.reset();
+        }
         let outcome = self.attempt(jobs);
         if outcome.is_err()
             && let Ok(fresh) = connect(&self.target)

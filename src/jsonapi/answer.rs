@@ -175,10 +175,14 @@ impl Included {
     }
 
     /// Adds a resource unless it is there.
-    pub fn add<A: Serialize>(&mut self, object: &ResourceObject<'_, A>) {
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add<A: Serialize>(&mut self, object: &ResourceObject<'_, A>) -> serde_json::Result<()> {
         if self.seen.insert((object.kind.to_owned(), object.id)) {
-            self.objects.extend(serde_json::value::to_raw_value(object));
+            self.objects.push(serde_json::value::to_raw_value(object)?);
         }
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::db::KeyValue;
+use crate::db::{KeyValue, SortKey};
 use crate::id::Id;
 use crate::time::Instant;
 
@@ -44,11 +44,11 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&packed).unwrap_or_default())
     }
 
-    /// Reads a cursor of a list.
+    /// Reads a cursor of a list in this order.
     ///
     /// # Errors
     /// A sentence for the client when it is none, or one of another list.
-    pub fn read(text: &str, list: &str) -> Result<Self, &'static str> {
+    pub fn read<R>(text: &str, list: &str, order: &[SortKey<R>]) -> Result<Self, &'static str> {
         const FORM: &str = "is not a cursor that this server gave out; take it from links.next of the page before";
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| FORM)?;
         let Packed(print, values, id) = serde_json::from_slice(&bytes).map_err(|_| FORM)?;
@@ -61,7 +61,10 @@ impl Cursor {
             PackedValue::Text(text) => (!text.contains('\0')).then_some(KeyValue::Text(text)),
             PackedValue::Milliseconds(value) => Instant::from_milliseconds(value).map(KeyValue::Instant),
         };
-        let values = values.into_iter().map(value).collect::<Option<_>>().ok_or(FORM)?;
+        let values = values.into_iter().map(value).collect::<Option<Vec<_>>>().ok_or(FORM)?;
+        if values.len() != order.len() || !order.iter().zip(&values).all(|(key, value)| key.sort.value.fits(value)) {
+            return Err(FORM);
+        }
         Ok(Self { values, id: Id::parse(&id).ok_or(FORM)? })
     }
 }
@@ -73,19 +76,26 @@ fn fingerprint(list: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::{Sort, SortValue};
+
+    struct Row(String, Instant);
+
+    static SORTS: [Sort<Row>; 2] = [
+        Sort { name: "name", column: "name", value: SortValue::Text(|row| &row.0) },
+        Sort { name: "at", column: "at", value: SortValue::Instant(|row| row.1) },
+    ];
 
     #[test]
-    fn a_cursor_belongs_to_one_list() {
-        let cursor = Cursor {
-            values: vec![
-                KeyValue::Text("O'Neil, Zoë".into()),
-                KeyValue::Instant(Instant::parse("2025-02-03T04:05:06.007Z").unwrap()),
-            ],
-            id: Id::parse("65f0c1d2e3a4b5c6d7e8f901").unwrap(),
-        };
-        let written = cursor.write("/pub/patient?sort=last_name");
-        assert_eq!(Cursor::read(&written, "/pub/patient?sort=last_name").unwrap(), cursor);
-        assert!(Cursor::read(&written, "/pub/patient").is_err());
-        assert!(Cursor::read("x", "/pub/patient").is_err());
+    fn a_cursor_belongs_to_one_list_and_its_order() {
+        let order = SORTS.each_ref().map(|sort| SortKey { sort, descending: false });
+        let row = Row("O'Neil, Zoë".into(), Instant::parse("2025-02-03T04:05:06.007Z").unwrap());
+        let values = order.iter().map(|key| key.sort.value.of(&row)).collect();
+        let cursor = Cursor { values, id: Id::parse("65f0c1d2e3a4b5c6d7e8f901").unwrap() };
+        let written = cursor.write("/pub/patient?sort=name,at");
+
+        assert_eq!(Cursor::read(&written, "/pub/patient?sort=name,at", &order).unwrap(), cursor);
+        assert!(Cursor::read(&written, "/pub/patient", &order).is_err());
+        assert!(Cursor::read(&written, "/pub/patient?sort=name,at", &order[..1]).is_err());
+        assert!(Cursor::read("x", "/pub/patient?sort=name,at", &order).is_err());
     }
 }

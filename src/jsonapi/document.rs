@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::notes::Notes;
 use super::read::{Node, Object, Read, Reference};
-use crate::error::{Fault, Source};
+use crate::error::Fault;
 
 /// A resource object as a client wrote it, while it is read.
 pub struct Item<'a, 'p> {
@@ -65,7 +65,13 @@ pub fn read_document<T, M>(
     let Some(raw) = parse(body, notes) else { return (Items { items, many }, meta) };
     Node::root(raw, notes).object(|document| {
         document.skip(&["jsonapi", "links", "included", "errors"]);
-        meta = document.optional_with("meta", |node| node.object(read_meta));
+        meta = document.optional_with("meta", |node| {
+            node.object(|meta| {
+                // Members of our own answers, which clients send back.
+                meta.skip(&["req_id", "count", "ignored", "warnings"]);
+                read_meta(meta)
+            })
+        });
         let read_one = |node: &Node<'_, '_>| Some((node.pointer(), read_item(node, shape, &read)?));
         many = document.member("data").is_some_and(|node| node.raw.get().starts_with('['));
         if many && !shape.many {
@@ -83,15 +89,15 @@ pub fn read_document<T, M>(
 pub fn parse<'a>(body: &'a [u8], notes: &Notes) -> Option<&'a RawValue> {
     let fault = |detail: String| notes.faults.add(Fault::body("", detail));
     let text = std::str::from_utf8(body)
-        .inspect_err(|error| fault(format!("the body is not UTF-8: see byte {}", error.valid_up_to())))
+        .inspect_err(|error| fault(format!("is not UTF-8: see byte {}", error.valid_up_to())))
         .ok()?;
     // Some clients begin with a byte order mark, though JSON forbids it.
     let text = text.trim_start_matches('\u{feff}');
     if text.trim().is_empty() {
-        fault("the body is empty; a JSON:API document, {\"data\": ...}, is expected".into());
+        fault("is empty; a JSON:API document, {\"data\": ...}, is expected".into());
         return None;
     }
-    serde_json::from_str(text).inspect_err(|error| fault(format!("the body is not JSON: {error}"))).ok()
+    serde_json::from_str(text).inspect_err(|error| fault(format!("is not JSON: {error}"))).ok()
 }
 
 /// Reads one resource object.
@@ -132,7 +138,6 @@ fn check_id(resource: &Object<'_, '_>, expected: ClientId<'_>, node: &Node<'_, '
         (ClientId::Is(id), Some(sent)) if sent != id => {
             resource.fault("id", format!("{sent:?} is not the id in the path, {id:?}"));
         }
-        (ClientId::Is(id), None) => resource.fault("id", format!("is required: the id in the path, {id:?}")),
         _ => {}
     }
 }
@@ -170,9 +175,13 @@ impl<'a> Object<'a, '_> {
         self.optional_with("id", |node| (node.raw.get() != "\"\"").then(|| Read::read(node)).flatten())
     }
 
-    /// The source that an error object names for a member.
-    pub fn source(&self, name: &str) -> Source {
-        Source::Pointer(format!("{}/{name}", self.pointer()))
+    /// The `id` of a resource identifier that must have one.
+    pub fn required_reference(&self) -> Option<Reference> {
+        let reference = self.reference();
+        if reference.is_none() && !self.is_faulty("id") {
+            self.missing("id");
+        }
+        reference
     }
 }
 

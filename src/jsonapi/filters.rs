@@ -22,7 +22,7 @@ impl Filters<'_> {
     fn take(&self, name: &'static str) -> Option<&str> {
         self.0.asked_for.borrow_mut().push(name);
         let value = self.0.take(name)?;
-        if value.trim().is_empty() {
+        if value.trim_matches([' ', ',']).is_empty() {
             self.0.fault(name, "has no value; give one or leave the filter out");
             return None;
         }
@@ -59,8 +59,9 @@ impl Filters<'_> {
     /// `true` or `false`.
     pub fn flag(&self, name: &'static str) -> Option<bool> {
         match self.take(name)? {
-            "true" => Some(true),
-            "false" => Some(false),
+            // Python writes True.
+            text if text.eq_ignore_ascii_case("true") => Some(true),
+            text if text.eq_ignore_ascii_case("false") => Some(false),
             other => {
                 self.0.fault(name, format!("{other:?} is neither true nor false"));
                 None
@@ -116,7 +117,7 @@ impl Filters<'_> {
         };
         if !names.iter().any(sent) {
             let detail = match names {
-                [name] => format!("{name} is required"),
+                [_] => "is required".to_owned(),
                 _ => format!("one of {} is required", names.join(", ")),
             };
             self.0.fault(names.first().copied().unwrap_or_default(), detail);

@@ -51,7 +51,7 @@ impl Notes {
 
     /// Whether a fault was noted.
     pub fn has_faults(&self) -> bool {
-        self.faults.any_within("")
+        !self.faults.is_empty()
     }
 
     /// The pointers of `meta.ignored`.

@@ -42,7 +42,7 @@ impl PageLinks {
                 if *size > 0 {
                     links.push(("first", to(1)));
                     links.extend(within(1..=last, number - 1).map(|number| ("prev", to(number))));
-                    links.extend(within(1..=last, number + 1).map(|number| ("next", to(number))));
+                    links.extend(within(1..=last, number.saturating_add(1)).map(|number| ("next", to(number))));
                     links.push(("last", to(last)));
                 }
                 links

@@ -58,6 +58,7 @@ impl Parameters {
                     name,
                     "is sent more than once with different values; send it once, with commas where it takes a list",
                 );
+                return None;
             }
             found = Some(&pair.value);
         }
@@ -129,11 +130,11 @@ impl Parameters {
     /// The part of a list that is asked for.
     pub fn window<R>(&self, path: &str, sorts: &'static [Sort<R>], rules: PagingRules) -> Window<R> {
         let order = self.sort(sorts);
-        let paging = self.paging(path, rules, order.len());
+        let paging = self.paging(path, rules, &order);
         Window { order, paging }
     }
 
-    fn paging(&self, path: &str, rules: PagingRules, keys: usize) -> Paging {
+    fn paging<R>(&self, path: &str, rules: PagingRules, order: &[SortKey<R>]) -> Paging {
         let number = self.number("page[number]", 1, i64::MAX);
         let size = self.number("page[size]", 0, rules.size.1);
         let limit = self.number("page[limit]", 0, LIMIT.1);
@@ -152,13 +153,10 @@ impl Parameters {
             );
         }
         if cursors || (sent_cursors && !sent_skips) {
-            let after = after.and_then(|(name, text)| match Cursor::read(text, &self.list(path)) {
-                Ok(cursor) if cursor.values.len() == keys => Some((cursor.values, cursor.id)),
-                Ok(_) => None,
-                Err(detail) => {
-                    self.fault(name, detail);
-                    None
-                }
+            let after = after.and_then(|(name, text)| {
+                let cursor =
+                    Cursor::read(text, &self.list(path), order).inspect_err(|detail| self.fault(name, *detail));
+                cursor.ok().map(|cursor| (cursor.values, cursor.id))
             });
             return Paging::Cursor { limit: limit.unwrap_or(LIMIT.0), after };
         }
@@ -199,17 +197,17 @@ impl Parameters {
     pub fn refuse_unread(&self) {
         for pair in self.pairs.iter().filter(|pair| !pair.read.get()) {
             let name = pair.name.as_str();
-            if name.starts_with("filter") {
+            if name.starts_with("filter[") {
                 let known = self.asked_for.borrow();
                 let known = if known.is_empty() { "no filter".to_owned() } else { known.join(", ") };
                 self.fault(name, format!("is not a filter of this resource, which knows {known}"));
-            } else if name.starts_with("page") {
+            } else if name.starts_with("page[") {
                 self.fault(
                     name,
                     "is not a page parameter here; lists know page[number], page[size], page[limit] and page[after]",
                 );
             } else if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase()) {
-                let detail = format!("{name:?} is not a parameter of this operation");
+                let detail = "is not a parameter of this operation; leave it out";
                 self.faults.add(Fault::new(Kind::UnsupportedParameter, detail).at(Source::Parameter(name.into())));
             }
         }
@@ -220,7 +218,7 @@ impl Parameters {
         let mut parts: Vec<_> = self
             .pairs
             .iter()
-            .filter(|pair| pair.name.starts_with("filter") || pair.name == "sort")
+            .filter(|pair| pair.name.starts_with("filter[") || pair.name == "sort")
             .map(|pair| format!("{}={}", pair.name, pair.value))
             .collect();
         parts.sort();

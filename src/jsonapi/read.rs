@@ -13,6 +13,7 @@ use std::fmt;
 use chrono::NaiveDate;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::notes::{Notes, Pointer};
@@ -21,6 +22,13 @@ use crate::db::Json;
 use crate::error::{Fault, Kind, Source};
 use crate::id::Id;
 use crate::time::{Instant, parse_date};
+
+/// Characters of what is looked up or sorted by: PostgreSQL takes no more than
+/// some 2,700 bytes into an index.
+const SHORT: usize = 250;
+
+/// Characters of any other text.
+const LONG: usize = 100_000;
 
 /// A value that is not read yet.
 pub struct Node<'a, 'p> {
@@ -70,10 +78,7 @@ impl<'a, 'p> Node<'a, 'p> {
     /// Reads an object; members that the reader did not ask for are noted as
     /// ignored.
     pub fn object<T>(&self, read: impl FnOnce(&Object<'a, '_>) -> T) -> Option<T> {
-        let Ok(Members(members)) = serde_json::from_str(self.raw.get()) else {
-            self.fault(format!("must be an object, not {}", self.form()));
-            return None;
-        };
+        let Members(members) = self.parse("an object")?;
         let object = Object { members, pointer: self.pointer, notes: self.notes };
         let value = read(&object);
         for member in object.members.iter().filter(|member| !member.read.get()) {
@@ -84,10 +89,7 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// Reads an array, item by item; items with faults are left out.
     pub fn list<T>(&self, read: impl Fn(&Node<'a, '_>) -> Option<T>) -> Option<Vec<T>> {
-        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(self.raw.get()) else {
-            self.fault(format!("must be an array, not {}", self.form()));
-            return None;
-        };
+        let items: Vec<&RawValue> = self.parse("an array")?;
         let node = |(index, raw)| Node { raw, pointer: Pointer::Index(&self.pointer, index), notes: self.notes };
         Some(items.into_iter().enumerate().map(node).filter_map(|node| read(&node)).collect())
     }
@@ -100,6 +102,20 @@ impl<'a, 'p> Node<'a, 'p> {
         }
         self.fault(format!("{text:?} is not one of {}", choices.join(", ")));
         None
+    }
+
+    /// Reads a text such as a name, which lists are sorted by.
+    pub fn short(&self) -> Option<String> {
+        self.check_length(String::read(self)?, SHORT)
+    }
+
+    fn check_length(&self, text: String, most: usize) -> Option<String> {
+        let length = text.chars().count();
+        if length > most {
+            self.fault(format!("must have at most {most} characters, not {length}"));
+            return None;
+        }
+        Some(text)
     }
 
     /// What a JSON value of this text is called.
@@ -116,9 +132,13 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// Reads by serde, or says what was expected.
     fn parse<T: Deserialize<'a>>(&self, expected: &str) -> Option<T> {
-        serde_json::from_str(self.raw.get())
-            .inspect_err(|_| self.fault(format!("must be {expected}, not {}", self.form())))
-            .ok()
+        // The text is known to be JSON. What still fails to parse is an escape
+        // in a string: half a surrogate pair.
+        let say = |error: &serde_json::Error| match error.classify() {
+            Category::Data => self.fault(format!("must be {expected}, not {}", self.form())),
+            _ => self.fault(format!("holds an escape that stands for no Unicode character ({error})")),
+        };
+        serde_json::from_str(self.raw.get()).inspect_err(say).ok()
     }
 }
 
@@ -151,8 +171,15 @@ impl<'a> Object<'a, '_> {
     /// the object.
     pub fn peek(&self, name: &str) -> Option<String> {
         let member = self.members.iter().rfind(|member| member.name == name)?;
-        self.members.iter().for_each(|member| member.read.set(true));
+        self.skip_rest();
         serde_json::from_str(member.value.get()).ok()
+    }
+
+    /// Passes over all members that are not read otherwise.
+    pub fn skip_rest(&self) {
+        for member in &self.members {
+            member.read.set(true);
+        }
     }
 
     /// Passes over members that have their place here but no effect.
@@ -209,7 +236,7 @@ impl<'a> Object<'a, '_> {
                 node.fault("must not be blank");
                 return None;
             }
-            Some(text)
+            node.check_length(text, SHORT)
         })
     }
 
@@ -245,7 +272,7 @@ impl<'a> Object<'a, '_> {
 
     /// Whether there is a member of this name with a value other than `null`.
     pub fn has(&self, name: &str) -> bool {
-        self.members.iter().any(|member| member.name == name && member.value.get() != "null")
+        self.members.iter().rfind(|member| member.name == name).is_some_and(|member| member.value.get() != "null")
     }
 }
 
@@ -278,7 +305,7 @@ impl Read for String {
             node.fault("must not contain the character U+0000");
             return None;
         }
-        Some(text)
+        node.check_length(text, LONG)
     }
 }
 
@@ -314,7 +341,7 @@ impl Read for Json {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
         // The text is kept as it is, but must be read once: half a surrogate
         // pair passes for JSON until somebody decodes it.
-        let _: serde_json::Value = node.parse("JSON whose strings are valid Unicode and whose numbers have a size")?;
+        let _: serde_json::Value = node.parse("a value that other programs can read")?;
         Some(Self::raw(node.raw))
     }
 }

@@ -13,7 +13,7 @@ use super::identifier::{self, Holder, Holders, Identifier};
 use super::patient::Patient;
 use crate::auth::Scope;
 use crate::db::schema::{coach_groups, coaches, identifiers, patient_coaches, patient_groups};
-use crate::db::{Backend, Conn, KeyValue, Page, Sort, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -92,17 +92,17 @@ pub struct CoachFilter {
 
 impl List for Coach {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort { name: "created_at", column: "coaches.created_at", value: |row| KeyValue::Instant(row.created_at) },
-        Sort { name: "updated_at", column: "coaches.updated_at", value: |row| KeyValue::Instant(row.updated_at) },
+        Sort { name: "created_at", column: "coaches.created_at", value: SortValue::Instant(|row| row.created_at) },
+        Sort { name: "updated_at", column: "coaches.updated_at", value: SortValue::Instant(|row| row.updated_at) },
         Sort {
             name: "last_name",
             column: "coalesce(coaches.last_name, '')",
-            value: |row| KeyValue::text(row.last_name.as_deref()),
+            value: SortValue::Text(|row| row.last_name.as_deref().unwrap_or_default()),
         },
         Sort {
             name: "first_name",
             column: "coalesce(coaches.first_name, '')",
-            value: |row| KeyValue::text(row.first_name.as_deref()),
+            value: SortValue::Text(|row| row.first_name.as_deref().unwrap_or_default()),
         },
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
@@ -223,15 +223,15 @@ impl Seed for Coach {
 
     type New = NewCoach;
 
-    fn read_seed(item: &Item<'_, '_>) -> Option<NewCoach> {
-        let groups = item.relationships.to_many("groups", group::Group::TYPE, |group| group.reference());
-        Some(NewCoach {
-            row: Seeded::read(item)?,
+    fn read_seed(item: &Item<'_, '_>) -> NewCoach {
+        let groups = item.relationships.to_many("groups", group::Group::TYPE, |group| group.required_reference());
+        NewCoach {
+            row: Seeded::read(item),
             first_name: item.attributes.optional("first_name"),
             last_name: item.attributes.optional("last_name"),
             identifiers: item.attributes.optional("identifiers").unwrap_or_default(),
             groups: groups.unwrap_or_default(),
-        })
+        }
     }
 
     fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {

@@ -20,7 +20,7 @@ use crate::id::Id;
 use crate::jsonapi::{Node, Object, Read};
 
 /// An identifier as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Identifier {
     /// What people call the system.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,15 +41,14 @@ fn yes() -> bool {
 
 impl Read for Identifier {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
-        node.object(|identifier| {
-            Some(Self {
-                label: identifier.optional("label"),
-                unique: identifier.optional("unique").unwrap_or(true),
-                system: identifier.filled("system")?,
-                value: identifier.filled("value")?,
-            })
-        })
-        .flatten()
+        let identifier = node.object(|identifier| Self {
+            label: identifier.optional("label"),
+            system: identifier.filled("system").unwrap_or_default(),
+            value: identifier.filled("value").unwrap_or_default(),
+            unique: identifier.optional("unique").unwrap_or(true),
+        });
+        // One with faults stays in the list, so that the places of the others are right.
+        Some(identifier.unwrap_or_default())
     }
 }
 
@@ -60,10 +59,16 @@ impl Identifier {
             .required_with("identifier", |node| {
                 node.object(|identifier| {
                     identifier.skip(&["label", "unique"]);
-                    Some((identifier.filled("system")?, identifier.filled("value")?))
+                    let (system, value) = (identifier.filled("system"), identifier.filled("value"));
+                    Some((system?, value?))
                 })
             })
             .flatten()
+    }
+
+    /// Whether it could be read.
+    fn is_whole(&self) -> bool {
+        !self.system.is_empty() && !self.value.is_empty()
     }
 
     fn key(&self) -> (String, String) {
@@ -137,13 +142,12 @@ impl Holders {
         scope: &Scope,
         keys: impl IntoIterator<Item = (&'k str, &'k str)>,
     ) -> Result<Self> {
-        let (systems, values): (HashSet<&str>, HashSet<&str>) = keys.into_iter().unzip();
+        let values: HashSet<&str> = keys.into_iter().map(|(_, value)| value).collect();
         let mut found = Self::default();
         for chunk in chunks(values) {
             let rows: Vec<Row> = identifiers::table
                 .filter(identifiers::organization_id.eq(scope.organization))
                 .filter(identifiers::value.eq_any(chunk))
-                .filter(identifiers::system.eq_any(systems.iter().copied().collect::<Vec<_>>()))
                 .order(identifiers::id)
                 .load(db)?;
             for row in rows {
@@ -180,7 +184,7 @@ impl Holders {
 
     /// Adds the identifiers of somebody who is about to be stored.
     pub fn add(&mut self, person: Holder, list: &[Identifier]) {
-        for identifier in list {
+        for identifier in list.iter().filter(|identifier| identifier.is_whole()) {
             self.0.entry(identifier.key()).or_default().push((person, identifier.unique));
         }
     }
@@ -190,7 +194,7 @@ impl Holders {
 pub fn check_once(list: &[Identifier], pointer: &str, faults: &Faults) {
     let mut seen = HashSet::new();
     for (index, identifier) in list.iter().enumerate() {
-        if !seen.insert(identifier.key()) {
+        if identifier.is_whole() && !seen.insert(identifier.key()) {
             faults.add(Fault::body(format!("{pointer}/{index}"), "stands in this list a second time; send it once"));
         }
     }
@@ -211,7 +215,7 @@ pub fn taken(pointer: String, identifier: &Identifier) -> Fault {
         pointer,
         format!(
             "the identifier {value:?} of the system {system:?} belongs to another patient or coach of the organization; \
-             send another value, or meta.ignore_duplicates to skip patients that are there already"
+             send another value, or, with POST, meta.ignore_duplicates to skip patients that are there already"
         ),
     )
 }

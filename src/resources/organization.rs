@@ -55,9 +55,9 @@ impl Seed for Organization {
 
     type New = Self;
 
-    fn read_seed(item: &Item<'_, '_>) -> Option<Self> {
-        let Seeded { id, created_at, updated_at } = Seeded::read(item)?;
-        Some(Self { id, name: item.attributes.filled("name")?, created_at, updated_at })
+    fn read_seed(item: &Item<'_, '_>) -> Self {
+        let Seeded { id, created_at, updated_at } = Seeded::read(item);
+        Self { id, name: item.attributes.filled("name").unwrap_or_default(), created_at, updated_at }
     }
 
     fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {

@@ -9,9 +9,36 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
+mod bodies;
 mod clients;
+mod command_line;
+mod contract;
+mod cursors;
 mod documents;
+mod errors;
+mod group_scope;
 mod groups;
+mod health;
+mod identifiers;
+mod lists;
+mod metrics;
+mod metrics_bulk;
+mod migrations;
+mod oauth;
+mod oauth_errors;
+mod paging;
+mod patient_changes;
+mod patient_faults;
+mod patient_groups;
+mod patients;
+mod people;
 mod queries;
+mod seed_files;
+mod serving;
+mod sorting;
+mod support;
+mod tenancy;
+mod tokens;
+mod transport;
+mod upsert;
+mod wire;

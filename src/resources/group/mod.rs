@@ -16,7 +16,7 @@ pub use target::{Target, Targets};
 use super::patient::Patient;
 use crate::auth::Scope;
 use crate::db::schema::{groups, patient_groups};
-use crate::db::{Backend, Conn, KeyValue, Page, Sort, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Kind, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -111,9 +111,9 @@ pub struct GroupFilter {
 
 impl List for Group {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort { name: "created_at", column: "groups.created_at", value: |row| KeyValue::Instant(row.created_at) },
-        Sort { name: "updated_at", column: "groups.updated_at", value: |row| KeyValue::Instant(row.updated_at) },
-        Sort { name: "name", column: "groups.name", value: |row| KeyValue::Text(row.name.clone()) },
+        Sort { name: "created_at", column: "groups.created_at", value: SortValue::Instant(|row| row.created_at) },
+        Sort { name: "updated_at", column: "groups.updated_at", value: SortValue::Instant(|row| row.updated_at) },
+        Sort { name: "name", column: "groups.name", value: SortValue::Text(|row| &row.name) },
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 
@@ -252,8 +252,8 @@ impl Seed for Group {
 
     type New = NewGroup;
 
-    fn read_seed(item: &Item<'_, '_>) -> Option<NewGroup> {
-        Some(NewGroup { row: Some(Seeded::read(item)?), ..Self::read(item) })
+    fn read_seed(item: &Item<'_, '_>) -> NewGroup {
+        NewGroup { row: Some(Seeded::read(item)), ..Self::read(item) }
     }
 
     fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {

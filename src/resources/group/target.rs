@@ -37,11 +37,9 @@ impl Target {
             meta.object(|meta| {
                 meta.optional_with("query", |query| {
                     query.object(|query| {
-                        Some(Self::Query {
-                            organization: query.required_with("organization", Read::read)?,
-                            name: query.filled("name")?,
-                            source: Source::Pointer(query.pointer()),
-                        })
+                        let organization = query.required_with("organization", Read::read);
+                        let (name, source) = (query.filled("name"), Source::Pointer(query.pointer()));
+                        Some(Self::Query { organization: organization?, name: name?, source })
                     })
                 })
             })
@@ -53,6 +51,7 @@ impl Target {
                 identifier.fault("meta", "names the group a second time; send either id or meta.query");
                 None
             }
+            (None, None) if identifier.is_faulty("id") || identifier.is_faulty("meta") => None,
             (None, None) => {
                 identifier.fault("id", "is required, or meta.query with the organization and the name of the group");
                 None

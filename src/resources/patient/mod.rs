@@ -17,12 +17,12 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{coach, group};
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_coaches, patient_groups, patients};
-use crate::db::{Backend, Conn, Json, KeyValue, Page, Sort, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Kind, Result, Source};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Links, PrimaryMeta, Relationship, Relationships};
@@ -67,9 +67,9 @@ pub struct Patient {
     pub identifiers: Json,
     /// Whether coaching has ended. Read-only over the API.
     pub archived: bool,
-    /// How `archived` came to be. Read-only over the API.
+    /// [`ArchiveEntry`]s: how `archived` came to be. Read-only over the API.
     pub archive_history: Json,
-    /// What moves the patient. Read-only over the API.
+    /// A [`Statement`]. Read-only over the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statement: Option<Json>,
     /// When the patient was invited. Read-only over the API.
@@ -122,7 +122,7 @@ impl Read for PhoneNumber {
 }
 
 /// A postal address.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Address {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#use: Option<String>,
@@ -156,6 +156,48 @@ impl Read for Address {
             state: address.optional("state"),
             postal_code: address.optional("postal_code"),
             country: address.optional("country"),
+        })
+    }
+}
+
+/// A change of `archived`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ArchiveEntry {
+    archived: bool,
+    modified_at: Instant,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notes: Option<String>,
+}
+
+impl Read for ArchiveEntry {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        node.object(|entry| Self {
+            archived: entry.required("archived"),
+            modified_at: entry.required("modified_at"),
+            reason: entry.optional("reason"),
+            notes: entry.optional("notes"),
+        })
+    }
+}
+
+/// What moves a patient, in the patient's words.
+#[derive(Clone, Debug, Serialize)]
+pub struct Statement {
+    value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_by: Option<String>,
+}
+
+impl Read for Statement {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        node.object(|statement| Self {
+            value: statement.required("value"),
+            updated_at: statement.optional("updated_at"),
+            updated_by: statement.optional("updated_by"),
         })
     }
 }
@@ -253,17 +295,17 @@ pub struct PatientFilter {
 
 impl List for Patient {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort { name: "created_at", column: "patients.created_at", value: |row| KeyValue::Instant(row.created_at) },
-        Sort { name: "updated_at", column: "patients.updated_at", value: |row| KeyValue::Instant(row.updated_at) },
+        Sort { name: "created_at", column: "patients.created_at", value: SortValue::Instant(|row| row.created_at) },
+        Sort { name: "updated_at", column: "patients.updated_at", value: SortValue::Instant(|row| row.updated_at) },
         Sort {
             name: "last_name",
             column: "coalesce(patients.last_name, '')",
-            value: |row| KeyValue::text(row.last_name.as_deref()),
+            value: SortValue::Text(|row| row.last_name.as_deref().unwrap_or_default()),
         },
         Sort {
             name: "first_name",
             column: "coalesce(patients.first_name, '')",
-            value: |row| KeyValue::text(row.first_name.as_deref()),
+            value: SortValue::Text(|row| row.first_name.as_deref().unwrap_or_default()),
         },
     ];
     const PAGING: PagingRules = PagingRules::ALWAYS;

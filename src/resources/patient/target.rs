@@ -58,6 +58,7 @@ impl Target {
                 identifier.fault("meta", "names the patient a second time; send either id or meta.query");
                 None
             }
+            (None, None) if identifier.is_faulty("id") || identifier.is_faulty("meta") => None,
             (None, None) => {
                 identifier.fault("id", "is required, or meta.query with an identifier of the patient");
                 None

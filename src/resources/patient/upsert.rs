@@ -18,10 +18,13 @@ impl Upsert for Patient {
     fn query(meta: &Object<'_, '_>) -> Option<Query> {
         let query = meta.optional_with("query", |query| {
             query.object(|query| {
+                let read = Query::read(query);
                 if !query.has("groups") {
                     query.missing("groups");
+                } else if read.as_ref().and_then(|read| read.groups.as_ref()).is_some_and(Vec::is_empty) {
+                    query.fault("groups", "must not be empty: a patient belongs to at least one group");
                 }
-                Query::read(query)
+                read
             })
         });
         query.flatten()
@@ -38,31 +41,27 @@ impl Upsert for Patient {
         let targets = Targets::look_up(db, scope, std::iter::once(&wanted))?;
         let Some(found) = targets.matches(scope, query, &notes.faults) else { return Ok(None) };
 
-        // Quirk: the identifier is kept even when the body's own list lacks it,
-        // on an update too: the next upsert must find the same patient.
         let mut changes = item.1.clone();
-        let identifier = Identifier {
+        let queried = Identifier {
             label: None,
             system: query.identifier.0.clone(),
             value: query.identifier.1.clone(),
             unique: true,
         };
-        let has = |list: &[Identifier]| {
-            list.iter().any(|known| known.system == identifier.system && known.value == identifier.value)
-        };
+        let is_queried = |known: &Identifier| known.system == queried.system && known.value == queried.value;
+        let sent = changes.identifiers().iter().any(is_queried);
+        let named = || query.groups.iter().flatten().cloned().map(group::Target::Named);
         match found.as_slice() {
             [] => {
-                let holders = Holders::look_up(db, scope, [(&*identifier.system, &*identifier.value)])?;
-                if !holders.conflicts(std::slice::from_ref(&identifier), None).is_empty() {
-                    notes.faults.add(identifier::taken(format!("{}/identifier", query.pointer), &identifier));
+                if !sent {
+                    let holders = Holders::look_up(db, scope, [(&*queried.system, &*queried.value)])?;
+                    if holders.conflicts(std::slice::from_ref(&queried), None).is_empty() {
+                        changes.identifiers = Patch::Value([changes.identifiers(), &[queried]].concat());
+                    } else {
+                        notes.faults.add(identifier::taken(format!("{}/identifier", query.pointer), &queried));
+                    }
                 }
-                let mut list = changes.identifiers().to_vec();
-                if !has(&list) {
-                    list.push(identifier);
-                }
-                changes.identifiers = Patch::Value(list);
-                let named = query.groups.iter().flatten().cloned().map(group::Target::Named);
-                changes.groups = Some(named.chain(changes.groups.into_iter().flatten()).collect());
+                changes.groups = Some(named().chain(changes.groups.into_iter().flatten()).collect());
                 let items = Items { items: vec![(item.0.clone(), changes)], many: false };
                 let written = Self::create(db, scope, &items, &Options::default(), notes)?;
                 Ok(written.into_iter().find_map(|written| match written {
@@ -72,15 +71,17 @@ impl Upsert for Patient {
             }
             [id] => {
                 let row = Self::fetch(db, scope, *id)?;
-                if changes.identifiers != Patch::Absent && !has(changes.identifiers()) {
-                    let mut list = changes.identifiers().to_vec();
+                // Quirk: lists in the body replace those of the patient, but what the query
+                // found it by is kept, or the same request would not find it again.
+                if changes.identifiers != Patch::Absent && !sent {
                     let stored: Vec<Identifier> = row
                         .identifiers
                         .value()
                         .map_err(|error| Error::Internal(format!("identifiers of {id}: {error}")))?;
-                    list.extend(stored.into_iter().filter(|known| has(std::slice::from_ref(known))));
-                    changes.identifiers = Patch::Value(list);
+                    let kept: Vec<_> = stored.into_iter().filter(is_queried).collect();
+                    changes.identifiers = Patch::Value([changes.identifiers(), &kept].concat());
                 }
+                changes.groups = changes.groups.map(|groups| named().chain(groups).collect());
                 Self::update(db, scope, row, &changes, notes).map(Some)
             }
             several => {

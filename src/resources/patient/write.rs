@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use chrono::NaiveDate;
 use diesel::prelude::*;
 
-use super::{Address, Patient, PhoneNumber};
+use super::{Address, ArchiveEntry, Patient, PhoneNumber, Statement};
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_coaches, patient_groups, patients};
 use crate::db::{Conn, Json, insert_all};
@@ -51,8 +51,8 @@ struct CoachTarget {
 struct Restored {
     row: Seeded,
     archived: bool,
-    archive_history: Option<Json>,
-    statement: Option<Json>,
+    archive_history: Vec<ArchiveEntry>,
+    statement: Option<Statement>,
     invited_at: Option<Instant>,
     enrolled_at: Option<Instant>,
     first_access_at: Option<Instant>,
@@ -67,9 +67,9 @@ impl Changes {
             relationships.fault("groups", "must not be empty: a patient belongs to at least one group");
         }
         Self {
-            first_name: attributes.patch("first_name"),
-            last_name: attributes.patch("last_name"),
-            email_address: attributes.patch("email_address"),
+            first_name: attributes.patch_with("first_name", |node| node.short()),
+            last_name: attributes.patch_with("last_name", |node| node.short()),
+            email_address: attributes.patch_with("email_address", |node| node.short()),
             phone_numbers: attributes.patch("phone_numbers"),
             addresses: attributes.patch("addresses"),
             identifiers: attributes.patch("identifiers"),
@@ -99,8 +99,8 @@ impl Changes {
         self.identifiers.apply_list(&mut row.identifiers);
         if let Some(restored) = self.restored.clone() {
             row.archived = restored.archived;
-            row.archive_history = restored.archive_history.unwrap_or_else(Json::empty_list);
-            row.statement = restored.statement;
+            row.archive_history = Json::of(&restored.archive_history);
+            row.statement = restored.statement.as_ref().map(Json::of);
             row.invited_at = restored.invited_at;
             row.enrolled_at = restored.enrolled_at.unwrap_or(restored.row.created_at);
             row.first_access_at = restored.first_access_at;
@@ -114,11 +114,7 @@ impl Changes {
 fn read_coaches(relationships: &Object<'_, '_>) -> Option<Vec<CoachTarget>> {
     let coaches = relationships.to_many("coaches", Coach::TYPE, |identifier| {
         let primary = identifier.optional_with("meta", |meta| meta.object(|meta| meta.optional("primary"))).flatten();
-        let Some(coach) = identifier.reference() else {
-            identifier.missing("id");
-            return None;
-        };
-        Some(CoachTarget { coach, primary: primary.unwrap_or(false) })
+        Some(CoachTarget { coach: identifier.required_reference()?, primary: primary.unwrap_or(false) })
     })?;
     if coaches.iter().filter(|coach| coach.primary).count() > 1 {
         relationships.fault("coaches", "names more than one primary coach; set meta.primary on one of them at most");
@@ -377,19 +373,19 @@ impl Seed for Patient {
 
     type New = Changes;
 
-    fn read_seed(item: &Item<'_, '_>) -> Option<Changes> {
+    fn read_seed(item: &Item<'_, '_>) -> Changes {
         let attributes = item.attributes;
         let restored = Restored {
-            row: Seeded::read(item)?,
+            row: Seeded::read(item),
             archived: attributes.optional("archived").unwrap_or(false),
-            archive_history: attributes.optional("archive_history"),
+            archive_history: attributes.optional("archive_history").unwrap_or_default(),
             statement: attributes.optional("statement"),
             invited_at: attributes.optional("invited_at"),
             enrolled_at: attributes.optional("enrolled_at"),
             first_access_at: attributes.optional("first_access_at"),
             last_access_at: attributes.optional("last_access_at"),
         };
-        Some(Changes { restored: Some(restored), ..Self::read(item) })
+        Changes { restored: Some(restored), ..Self::read(item) }
     }
 
     fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {

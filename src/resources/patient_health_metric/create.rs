@@ -76,8 +76,9 @@ impl Code {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
         let sent = Json::read(node)?;
         node.object(|code| {
-            code.skip(&["display", "label", "version"]);
-            Some(Self { system: code.filled("system")?, value: code.filled("value")?, sent })
+            code.skip_rest();
+            let (system, value) = (code.filled("system"), code.filled("value"));
+            Some(Self { system: system?, value: value?, sent })
         })
         .flatten()
     }
@@ -251,8 +252,8 @@ impl Seed for Metric {
 
     type New = NewMetric;
 
-    fn read_seed(item: &Item<'_, '_>) -> Option<NewMetric> {
-        Some(NewMetric { row: Some(Seeded::read(item)?), ..NewMetric::read(item) })
+    fn read_seed(item: &Item<'_, '_>) -> NewMetric {
+        NewMetric { row: Some(Seeded::read(item)), ..NewMetric::read(item) }
     }
 
     fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {

@@ -13,7 +13,7 @@ use super::group;
 use super::patient::{self, Patient};
 use crate::auth::Scope;
 use crate::db::schema::{patient_groups, patient_health_metrics as metrics};
-use crate::db::{Backend, Conn, Json, KeyValue, Page, Sort, Window, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -119,17 +119,17 @@ impl List for Metric {
         Sort {
             name: "created_at",
             column: "patient_health_metrics.created_at",
-            value: |row| KeyValue::Instant(row.created_at),
+            value: SortValue::Instant(|row| row.created_at),
         },
         Sort {
             name: "updated_at",
             column: "patient_health_metrics.updated_at",
-            value: |row| KeyValue::Instant(row.updated_at),
+            value: SortValue::Instant(|row| row.updated_at),
         },
         Sort {
             name: "occurred_at",
             column: "patient_health_metrics.occurred_at",
-            value: |row| KeyValue::Instant(row.occurred_at),
+            value: SortValue::Instant(|row| row.occurred_at),
         },
     ];
     const PAGING: PagingRules = PagingRules::ALWAYS;

@@ -90,11 +90,15 @@ impl Response {
         let line = |error: &Value| {
             let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
             let source = &error["source"];
-            let place = source["pointer"].as_str().or(source["parameter"].as_str()).unwrap_or_default();
+            let place = source["pointer"].as_str().or(source["parameter"].as_str());
             let detail = text(&error["detail"]);
-            let detail = if place.is_empty() { format!("-: {detail}") } else { detail };
-            assert!(detail.starts_with(place), "{detail} does not name {place}");
-            format!("{} {} {detail}", text(&error["status"]), text(&error["code"]))
+            // A detail names the place itself: many clients log nothing else.
+            let rest = match place {
+                None => detail.as_str(),
+                Some("") => detail.strip_prefix("the body ").expect("the body"),
+                Some(place) => detail.strip_prefix(place).and_then(|rest| rest.strip_prefix(": ")).expect("the place"),
+            };
+            format!("{} {} {}: {rest}", text(&error["status"]), text(&error["code"]), place.unwrap_or("-"))
         };
         errors.iter().map(line).collect::<Vec<_>>().join("\n")
     }

@@ -1,0 +1,398 @@
+//! Every operation of the contract, and what holds for all of them: tokens,
+//! path ids, bodies, parameters, media types, methods.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
+use serde_json::{Value, json};
+
+use crate::support::{Client, Operation, Response, TestApp, on_each_database, operations};
+
+const PATIENT: &str = "64062e37741e089d927ad224";
+const COACH: &str = "63e3cad7741e089d927ad21c";
+const METRIC: &str = "6407294b741e089d927ad24f";
+const JSON_API: &str = "application/vnd.api+json";
+
+/// An operation with a request that it grants.
+struct Sample {
+    operation: Operation,
+    /// The documented status of that.
+    status: u16,
+    id: String,
+    query: String,
+    /// Null for a request without one.
+    body: Value,
+}
+
+/// The good requests: operation, status, id in the path, query, body.
+fn table(app: &TestApp, token: &str) -> Vec<(&'static str, u16, String, String, Value)> {
+    let (organization, group) = (&app.demo.organization, &app.demo.group);
+    let related = |kind: &str, id: &str| json!({"type": kind, "id": id});
+    let in_organization = format!("filter[organization]={organization}");
+    let get = |operation, id: &str, query: &str| (operation, 200, id.to_owned(), query.to_owned(), Value::Null);
+    let write = |operation, status, id: &str, body: Value| (operation, status, id.to_owned(), String::new(), body);
+
+    let credentials = json!({"grant_type": "client_credentials", "client_id": app.demo.client_id,
+        "client_secret": app.demo.client_secret});
+    let person = json!({"type": "patient", "attributes": {"first_name": "Ottilie", "last_name": "Framsden"},
+        "relationships": {"groups": {"data": [related("group", group)]}}});
+    let measurement = json!({"type": "patient_health_metric",
+        "attributes": {"type": "weight", "value": 81.4, "unit": "kg", "occurred_at": "2026-03-01T07:10:00Z"},
+        "relationships": {"patient": {"data": related("patient", PATIENT)}}});
+    let key = json!({"identifier": {"system": "ward-book", "value": "W-7"}, "groups": [group]});
+
+    vec![
+        write("createToken", 201, "", json!({"data": {"type": "token", "attributes": credentials}})),
+        get("fetchTokenGroups", token, ""),
+        get("fetchTokenOrganization", token, ""),
+        get("fetchOrganization", organization, ""),
+        write("createGroup", 201, "", json!({"data": {"type": "group", "attributes": {"name": "Night shift"}}})),
+        get("fetchGroups", "", &in_organization),
+        get("fetchGroup", group, ""),
+        get("fetchCoaches", "", &in_organization),
+        get("fetchCoach", COACH, ""),
+        write("createPatientHealthMetric", 200, "", json!({"data": measurement})),
+        get("fetchPatientHealthMetrics", "", &in_organization),
+        get("fetchPatientHealthMetric", METRIC, ""),
+        get("fetchPatientHealthMetricPatient", METRIC, ""),
+        write("createPatient", 201, "", json!({"data": person})),
+        get("fetchPatients", "", &in_organization),
+        write("upsertPatient", 200, "", json!({"data": person, "meta": {"query": key}})),
+        get("fetchPatient", PATIENT, ""),
+        write("updatePatient", 200, PATIENT, json!({"data": related("patient", PATIENT)})),
+        get("fetchPatientGroups", PATIENT, ""),
+        get("fetchPatientCoaches", PATIENT, ""),
+    ]
+}
+
+/// The caller of the samples, and a sample of each operation of the contract.
+async fn samples(app: &TestApp) -> (Client, Vec<Sample>) {
+    let client = app.organization().await;
+    let credentials = json!({"data": {"type": "token", "attributes": {"grant_type": "client_credentials",
+        "client_id": app.demo.client_id, "client_secret": app.demo.client_secret}}});
+    let token = client.post("/pub/oauth/token", &credentials).await.expect_status(201).id();
+
+    let mut known: BTreeMap<_, _> = table(app, &token)
+        .into_iter()
+        .map(|(operation, status, id, query, body)| (operation, (status, id, query, body)))
+        .collect();
+    let mut samples = Vec::new();
+    for operation in operations() {
+        let Some((status, id, query, body)) = known.remove(operation.id.as_str()) else {
+            panic!("the contract has {}, of which this table knows no good request", operation.id)
+        };
+        assert_eq!(operation.path.contains("{id}"), !id.is_empty(), "{}", operation.id);
+        samples.push(Sample { operation, status, id, query, body });
+    }
+    assert!(known.is_empty(), "the contract lacks {:?}", known.keys());
+    (client, samples)
+}
+
+impl Sample {
+    fn name(&self) -> &str {
+        &self.operation.id
+    }
+
+    fn path(&self) -> String {
+        format!("/pub{}", self.operation.path.replace("{id}", &self.id))
+    }
+
+    fn uri(&self) -> String {
+        if self.query.is_empty() { self.path() } else { format!("{}?{}", self.path(), self.query) }
+    }
+
+    /// The same request with one more parameter.
+    fn with_parameter(&self, parameter: &str) -> String {
+        let separator = if self.query.is_empty() { '?' } else { '&' };
+        format!("{}{separator}{parameter}", self.uri())
+    }
+
+    /// The same request for another resource.
+    fn for_id(&self, id: &str) -> Self {
+        let mut body = self.body.clone();
+        if !body.is_null() {
+            body["data"]["id"] = id.into();
+        }
+        Self { operation: self.operation.clone(), id: id.to_owned(), query: self.query.clone(), body, ..*self }
+    }
+
+    fn writes(&self) -> bool {
+        !self.body.is_null()
+    }
+
+    fn is_token(&self) -> bool {
+        self.name() == "createToken"
+    }
+
+    /// The good request, as this caller's and at this URI.
+    fn request(&self, client: &Client, uri: &str) -> TestRequest {
+        let request = client.request(self.operation.method.clone(), uri);
+        if self.writes() {
+            request.insert_header(("Content-Type", JSON_API)).set_payload(self.body.to_string())
+        } else {
+            request
+        }
+    }
+
+    async fn send(&self, client: &Client, uri: &str) -> Response {
+        client.send(self.request(client, uri)).await
+    }
+
+    async fn send_body(&self, client: &Client, content_type: &str, body: String) -> Response {
+        let request = client.request(self.operation.method.clone(), &self.uri());
+        client.send(request.insert_header(("Content-Type", content_type)).set_payload(body)).await
+    }
+}
+
+/// Fails the test unless each error begins with one of these, in their order:
+/// status, code, place.
+#[track_caller]
+fn expect_errors(name: &str, answer: &Response, expected: &[&str]) {
+    let errors = answer.errors();
+    let begun = errors.lines().zip(expected).all(|(error, expected)| error.starts_with(&format!("{expected}: ")));
+    assert!(begun && errors.lines().count() == expected.len(), "{name}: {expected:?} is expected, not {errors}");
+}
+
+#[actix_web::test]
+async fn every_operation_grants_a_good_request_with_its_documented_status() {
+    on_each_database(async |app| {
+        let (client, samples) = samples(&app).await;
+        for sample in samples {
+            let answer = sample.send(&client, &sample.uri()).await;
+            assert_eq!(answer.status, sample.status, "{}: {}", sample.name(), answer.text);
+            assert!(sample.operation.statuses().contains(&sample.status), "{}", sample.name());
+            assert_eq!(answer.header("content-type"), JSON_API, "{}", sample.name());
+            assert_eq!(answer.header("x-request-id"), answer.body["meta"]["req_id"], "{}", sample.name());
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn every_path_is_the_same_with_slashes_to_spare() {
+    on_each_database(async |app| {
+        let (client, samples) = samples(&app).await;
+        for sample in samples {
+            let uri = sample.uri().replacen(&sample.path(), &format!("{}//", sample.path().replace('/', "//")), 1);
+            let answer = sample.send(&client, &uri).await;
+            assert_eq!(answer.status, sample.status, "{uri}: {}", answer.text);
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn every_operation_but_that_for_tokens_asks_for_a_token_that_is_good() {
+    on_each_database(async |app| {
+        let (_, samples) = samples(&app).await;
+        let mut unknown = app.anonymous();
+        unknown.token = Some("8f14e45f-ceea-4e7a-9c1d-3f2b1a0d9c8e".to_owned());
+        for sample in samples {
+            for client in [&app.anonymous(), &unknown] {
+                let answer = sample.send(client, &sample.uri()).await;
+                if sample.is_token() {
+                    assert_eq!(answer.status, 201, "{}", answer.text);
+                    continue;
+                }
+                expect_errors(sample.name(), &answer, &["401 Unauthorized -"]);
+                assert_eq!(answer.header("www-authenticate"), "Bearer", "{}", sample.name());
+            }
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn who_has_no_good_token_learns_nothing_else() {
+    on_each_database(async |app| {
+        let (_, samples) = samples(&app).await;
+        for sample in samples.iter().filter(|sample| !sample.is_token()) {
+            let broken = sample.for_id(if sample.id.is_empty() { "" } else { "ffffffffffffffffffffffff" });
+            let broken = Sample { body: if broken.writes() { json!({"data": []}) } else { Value::Null }, ..broken };
+            let answer = broken.send(&app.anonymous(), &broken.with_parameter("filter[size]=9&page[number]=0")).await;
+            expect_errors(sample.name(), &answer, &["401 Unauthorized -"]);
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn an_id_that_leads_nowhere_is_not_found_whatever_its_form() {
+    on_each_database(async |app| {
+        let (client, samples) = samples(&app).await;
+        for sample in samples.iter().filter(|sample| !sample.id.is_empty()) {
+            let upper_case = sample.id.to_uppercase();
+            let nowhere = ["ffffffffffffffffffffffff", &upper_case, &sample.id[1..], "7", "undefined", "*"];
+            let mut answers = BTreeSet::new();
+            for id in nowhere {
+                let sample = sample.for_id(id);
+                let mut answer = sample.send(&client, &sample.uri()).await;
+                expect_errors(sample.name(), &answer, &["404 ResourceNotFound -"]);
+                answer.body["meta"]["req_id"].take();
+                answers.insert(answer.body.to_string());
+            }
+            assert_eq!(answers.len(), 1, "{answers:?}");
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_write_refuses_other_media_types() {
+    on_each_database(async |app| {
+        let (client, samples) = samples(&app).await;
+        for sample in samples.iter().filter(|sample| sample.writes()) {
+            let good = sample.body.to_string();
+            let expected = if sample.is_token() { "403 Forbidden -" } else { "415 - -" };
+            let parameter = r#"application/vnd.api+json; ext="https://example.com/bulk""#;
+            for media_type in ["text/plain", "application/xml", "multipart/form-data; boundary=x", parameter] {
+                let answer = sample.send_body(&client, media_type, good.clone()).await;
+                expect_errors(sample.name(), &answer, &[expected]);
+            }
+            for media_type in
+                ["application/json", "application/vnd.api+json; charset=utf-8", "Application/JSON; Charset=UTF-8"]
+            {
+                let answer = sample.send_body(&client, media_type, good.clone()).await;
+                assert_eq!(answer.status, sample.status, "{} {media_type}: {}", sample.name(), answer.text);
+            }
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_write_refuses_a_body_that_is_no_document_of_its_type() {
+    on_each_database(async |app| {
+        let (client, samples) = samples(&app).await;
+        for sample in samples.iter().filter(|sample| sample.writes()) {
+            for body in ["", "{\"data\":", "[]", "\"patient\"", "null"] {
+                let answer = sample.send_body(&client, JSON_API, body.to_owned()).await;
+                expect_first(sample, &answer, "409 InvalidBodyParameter ");
+            }
+            for body in [json!({}), json!({"data": null}), json!({"data": 7})] {
+                let answer = sample.send_body(&client, JSON_API, body.to_string()).await;
+                expect_first(sample, &answer, "409 InvalidBodyParameter /data");
+            }
+            let mut wrong = sample.body.clone();
+            wrong["data"]["type"] = "weather".into();
+            let answer = sample.send_body(&client, JSON_API, wrong.to_string()).await;
+            expect_errors(sample.name(), &answer, &["409 InvalidBodyParameter /data/type"]);
+        }
+    })
+    .await;
+}
+
+/// For requests that leave out so much that further errors follow the first.
+#[track_caller]
+fn expect_first(sample: &Sample, answer: &Response, expected: &str) {
+    let (name, errors) = (sample.name(), answer.errors());
+    assert!(errors.starts_with(expected), "{name}: {expected} is expected, not {errors}");
+    assert!(answer.body["errors"][0]["source"]["pointer"].is_string(), "{name}: {}", answer.text);
+}
+
+#[actix_web::test]
+async fn a_parameter_that_is_not_understood_is_refused_and_one_of_nobodys_is_passed_over() {
+    on_each_database(async |app| {
+        let (client, samples) = samples(&app).await;
+        for sample in &samples {
+            for (parameter, expected) in [
+                ("colour=blue", "400 InvalidParameter colour"),
+                ("include=weather", "400 InvalidParameter include"),
+                ("filter[weather]=rain", "409 InvalidParameter filter[weather]"),
+                ("filter%5Bweather%5D=rain", "409 InvalidParameter filter[weather]"),
+                ("page[weather]=rain", "409 InvalidParameter page[weather]"),
+            ] {
+                let answer = sample.send(&client, &sample.with_parameter(parameter)).await;
+                expect_errors(sample.name(), &answer, &[expected]);
+            }
+            let answer = sample.send(&client, &sample.with_parameter("_=17&utm_source=mail&cacheBust=3")).await;
+            assert_eq!(answer.status, sample.status, "{}: {}", sample.name(), answer.text);
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn an_answer_is_refused_only_to_who_takes_nothing_that_can_be_sent() {
+    on_each_database(async |app| {
+        let (client, samples) = samples(&app).await;
+        for sample in samples {
+            let with = |accept: &'static str| sample.request(&client, &sample.uri()).insert_header(("Accept", accept));
+            let answer = client.send(with(r#"application/vnd.api+json; ext="https://example.com/bulk""#)).await;
+            expect_errors(sample.name(), &answer, &["406 - -"]);
+            for accept in
+                ["text/html", "*/*", "application/vnd.api+json;q=0.9", "application/vnd.api+json; ext=\"x\", */*"]
+            {
+                let answer = client.send(with(accept)).await;
+                assert_eq!(answer.status, sample.status, "{} {accept}: {}", sample.name(), answer.text);
+                assert_eq!(answer.header("content-type"), JSON_API, "{} {accept}", sample.name());
+            }
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_path_takes_its_documented_methods_and_names_them_to_who_sends_another() {
+    on_each_database(async |app| {
+        let (client, samples) = samples(&app).await;
+        let mut paths = BTreeMap::<String, BTreeSet<String>>::new();
+        for sample in &samples {
+            let methods = paths.entry(sample.path()).or_default();
+            methods.insert(sample.operation.method.to_string());
+            if sample.operation.method == Method::GET {
+                methods.insert("HEAD".to_owned());
+                let answer = client.send(client.request(Method::HEAD, &sample.uri())).await;
+                assert_eq!((answer.status, answer.header("content-type")), (200, JSON_API), "{}", sample.name());
+            }
+        }
+        for (path, documented) in paths {
+            for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
+                if documented.contains(method) {
+                    continue;
+                }
+                let answer = client.send(client.request(method.parse().unwrap(), &path)).await;
+                expect_errors(&format!("{method} {path}"), &answer, &["405 - -"]);
+                let allowed: BTreeSet<_> = answer.header("allow").split(", ").map(str::to_owned).collect();
+                assert_eq!(allowed, documented, "{method} {path}");
+            }
+        }
+    })
+    .await;
+}
+
+/// What the vendor's whole API has paths for, and what somebody might add.
+const TYPES: &str = "action bundle calendar_event calendar_event_response client coach email_history group health_profile \
+    health_profile_answer health_profile_question health_question_definition oauth organization patient \
+    patient_health_metric patient_plan_summary result reward reward_earning reward_earning_fulfillment reward_program \
+    reward_program_activation token user";
+
+const RELATIONSHIPS: &str = "actions bundles coach coaches current_results definition group groups metric organization \
+    owner patient patients plan profile receiver revoke sender token";
+
+#[actix_web::test]
+async fn nothing_is_served_that_the_contract_lacks() {
+    on_each_database(async |app| {
+        let anybody = app.anonymous();
+        let mut candidates = vec![String::new(), "/".to_owned()];
+        for one in TYPES.split_whitespace() {
+            candidates.extend([format!("/{one}"), format!("/{one}/{{id}}"), format!("/oauth/{one}")]);
+            candidates.extend(RELATIONSHIPS.split_whitespace().map(|other| format!("/{one}/{{id}}/{other}")));
+        }
+        candidates.extend(RELATIONSHIPS.split_whitespace().map(|other| format!("/oauth/token/{{id}}/{other}")));
+        let documented: BTreeSet<_> = operations().into_iter().map(|operation| operation.path).collect();
+        let mut served = BTreeSet::new();
+        for candidate in candidates {
+            let path = format!("/pub{}", candidate.replace("{id}", PATIENT));
+            // A path that is served takes other methods; one that is not takes none.
+            let answer = anybody.send(anybody.request(Method::OPTIONS, &path)).await;
+            match answer.status {
+                405 => drop(served.insert(candidate)),
+                _ => expect_errors(&path, &answer, &["404 ResourceNotFound -"]),
+            }
+        }
+        assert_eq!(served, documented);
+    })
+    .await;
+}
