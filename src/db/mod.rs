@@ -11,6 +11,7 @@ mod json;
 mod migrations;
 mod page;
 mod pool;
+mod range;
 pub mod schema;
 mod writer;
 
@@ -26,6 +27,7 @@ pub use json::Json;
 pub use migrations::{migrate, pending, revert_all};
 pub use page::{KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, load_page};
 pub use pool::{Pool, PoolOptions, Weight};
+pub use range::Within;
 
 use crate::id::Id;
 
