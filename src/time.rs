@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+use chrono_tz::Tz;
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -64,6 +65,18 @@ impl Instant {
     #[must_use]
     pub fn plus_seconds(self, seconds: u32) -> Self {
         Self(self.0 + Duration::seconds(i64::from(seconds)))
+    }
+
+    /// The date that calendars show at this instant, in this time zone.
+    pub fn date_in(self, zone: Tz) -> NaiveDate {
+        self.0.and_utc().with_timezone(&zone).date_naive()
+    }
+
+    /// Whether a day begins at this instant, in this time zone. That need not be
+    /// midnight: clocks that are put forward at midnight begin the day at one.
+    pub fn begins_day_in(self, zone: Tz) -> bool {
+        let before = Self(self.0 - Duration::milliseconds(1));
+        before.date_in(zone) < self.date_in(zone)
     }
 }
 
@@ -148,6 +161,27 @@ mod tests {
             ["2017-11-01T00:00:00", "2017-11-01", "", "x", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00Z", "ÄÄÄÄ"]
         {
             assert_eq!(Instant::parse(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_day_begins_when_the_date_changes_to_the_next() {
+        for (instant, zone, begins) in [
+            ("2017-11-03T04:00:00Z", Tz::America__New_York, true),
+            ("2017-11-03T05:00:00Z", Tz::America__New_York, false),
+            ("2017-11-06T05:00:00Z", Tz::America__New_York, true),
+            ("2017-11-03T00:00:00Z", Tz::America__New_York, false),
+            ("2017-11-03T00:00:00Z", Tz::UTC, true),
+            ("2017-11-02T18:15:00Z", Tz::Asia__Kathmandu, true),
+            // There is no midnight on the day on which summer time begins at midnight.
+            ("2018-11-04T03:00:00Z", Tz::America__Sao_Paulo, true),
+            ("2018-11-04T02:00:00Z", Tz::America__Sao_Paulo, false),
+            // And there are two where it ends at one.
+            ("2018-11-04T04:00:00Z", Tz::America__Havana, true),
+            ("2018-11-04T05:00:00Z", Tz::America__Havana, false),
+            ("0001-01-01T00:00:00Z", Tz::UTC, true),
+        ] {
+            assert_eq!(Instant::parse(instant).unwrap().begins_day_in(zone), begins, "{instant} in {zone}");
         }
     }
 

@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use chrono::NaiveDate;
+use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
@@ -334,6 +335,17 @@ impl Read for NaiveDate {
             node.fault(format!("{text:?} is not a date in the form YYYY-MM-DD"));
         }
         date
+    }
+}
+
+impl Read for Tz {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        let text = String::read(node)?;
+        let zone = text.parse().ok();
+        if zone.is_none() {
+            node.fault(format!("{text:?} is not the IANA name of a time zone, such as America/New_York"));
+        }
+        zone
     }
 }
 
