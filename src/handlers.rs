@@ -13,11 +13,11 @@ use crate::call::{Answer, Call};
 use crate::db::{Conn, Page, Weight, Window};
 use crate::error::{Error, Fault, Faults, Result};
 use crate::jsonapi::PageLinks;
-use crate::jsonapi::answer::{Data, Document, Meta, Pairs, Relationships, ResourceObject};
+use crate::jsonapi::answer::{Data, Document, Meta, MetaDocument, Pairs, Relationships, ResourceObject};
 use crate::jsonapi::cursor::Cursor;
 use crate::jsonapi::document::{ClientId, Shape, read_document};
 use crate::jsonapi::{Filters, Included, Items, Notes, Parameters, View};
-use crate::resource::{Create, Fetch, HasMany, HasOne, List, Resource, Update, Upsert, Written};
+use crate::resource::{Create, Delete, Fetch, HasMany, HasOne, List, Resource, Update, Upsert, Written};
 
 /// `GET /type/{id}`
 pub async fn fetch<R: Fetch>(call: Call) -> Result<Answer> {
@@ -177,6 +177,20 @@ pub async fn upsert<R: Upsert>(call: Call) -> Result<Answer> {
         })
         .await?;
     loaded.answer_one(StatusCode::OK, &written_meta(&call, &notes), None)
+}
+
+/// `DELETE /type/{id}`
+pub async fn delete<R: Delete>(call: Call) -> Result<Answer> {
+    let id = call.path_id();
+    let (_, faults) = view::<R>(&call);
+    call.write(move |db, scope| {
+        faults.clone().check()?;
+        db.serialize(scope.organization)?;
+        let row = R::fetch(db, scope, id.ok_or_else(Fault::not_found)?)?;
+        R::delete(db, scope, row)
+    })
+    .await?;
+    Answer::document(StatusCode::OK, &MetaDocument { meta: &call.meta() })
 }
 
 /// The end of a request that noted faults prevent from being carried out.

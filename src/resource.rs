@@ -197,6 +197,15 @@ pub trait Upsert: Update {
     ) -> Result<Option<Self>>;
 }
 
+/// `DELETE /type/{id}`
+pub trait Delete: Fetch {
+    /// Deletes this row with all that belongs to it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn delete(db: &mut Conn, scope: &Scope, row: Self) -> Result<()>;
+}
+
 /// `GET /type/{id}/{relationship}`, of a to-many relationship to `T`: the list
 /// of `T`, filtered by the one it belongs to.
 pub trait HasMany<T: List> {

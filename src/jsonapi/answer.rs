@@ -223,6 +223,13 @@ pub struct Document<'a, D> {
     pub included: Option<&'a Included>,
 }
 
+/// An answer without resources.
+#[derive(Serialize)]
+pub struct MetaDocument<'a> {
+    /// About the answer.
+    pub meta: &'a Meta,
+}
+
 /// Resources in a row.
 pub enum Data<T> {
     /// One.

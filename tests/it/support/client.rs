@@ -46,6 +46,10 @@ impl Client {
         self.write(Method::PUT, path, body).await
     }
 
+    pub async fn delete(&self, path: &str) -> Response {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
     async fn write(&self, method: Method, path: &str, body: &Value) -> Response {
         let request = self.request(method, path);
         let request = request.insert_header(("Content-Type", "application/vnd.api+json")).set_payload(body.to_string());
