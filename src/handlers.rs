@@ -318,8 +318,8 @@ fn object<'a, R: Resource>(row: &'a R, relationships: &'a Relationships, view: &
         kind: row.kind(),
         id: row.id(),
         attributes: row,
-        path: row.path(),
-        links: row.links(&view.web_app),
+        path: R::LASTING.then(|| row.path()),
+        links: if R::LASTING { row.links(&view.web_app) } else { Vec::new() },
         relationships,
         view,
     }

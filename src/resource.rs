@@ -28,6 +28,10 @@ pub trait Resource: Serialize + Send + Sized + 'static {
     /// those of some others, as the vendor's examples show them.
     const INCLUDED: bool = !Self::INCLUDES.is_empty();
 
+    /// Whether it can be found again. What cannot has no links, and neither have
+    /// its relationships.
+    const LASTING: bool = true;
+
     /// The id.
     fn id(&self) -> Id;
 

@@ -47,7 +47,8 @@ pub enum Linkage {
     Many(Vec<Identifier>),
 }
 
-/// A relationship of a resource. It links to `{self}/{name}`.
+/// A relationship of a resource. It links to `{self}/{name}`, where the resource
+/// has a place.
 #[derive(Clone, Debug)]
 pub struct Relationship {
     /// Its name.
@@ -63,7 +64,8 @@ pub type Relationships = Vec<Relationship>;
 #[derive(Serialize)]
 pub struct RelationshipObject<'a> {
     data: &'a Linkage,
-    links: Related,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<Related>,
 }
 
 #[derive(Serialize)]
@@ -82,8 +84,8 @@ pub struct ResourceObject<'a, A> {
     pub id: Id,
     /// Its attributes.
     pub attributes: &'a A,
-    /// Where it is found.
-    pub path: String,
+    /// Where it is found; `None` when it cannot be.
+    pub path: Option<String>,
     /// Its links.
     pub links: Links,
     /// Its relationships.
@@ -112,8 +114,9 @@ impl<A: Serialize> Serialize for ResourceObject<'_, A> {
             .filter(|relationship| fields.is_none_or(|fields| fields.iter().any(|field| field == relationship.name)));
         let shown: Vec<_> = shown
             .map(|relationship| {
-                let related = format!("{}/{}", self.path, relationship.name);
-                (relationship.name, RelationshipObject { data: &relationship.data, links: Related { related } })
+                let related = |path| Related { related: format!("{path}/{}", relationship.name) };
+                let links = self.path.as_ref().map(related);
+                (relationship.name, RelationshipObject { data: &relationship.data, links })
             })
             .collect();
         if !shown.is_empty() {
