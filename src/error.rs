@@ -218,6 +218,15 @@ impl Fault {
         Self::new(Kind::InvalidParameter, detail).at(Source::Parameter(name.into()))
     }
 
+    /// A fault of what a part of the request names.
+    pub fn named(source: &Source, detail: impl Into<String>) -> Self {
+        let kind = match source {
+            Source::Pointer(_) => Kind::InvalidBodyParameter,
+            Source::Parameter(_) => Kind::InvalidParameter,
+        };
+        Self::new(kind, detail).at(source.clone())
+    }
+
     /// The answer to a path that leads nowhere for this caller, whatever the
     /// reason.
     pub fn not_found() -> Self {

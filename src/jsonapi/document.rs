@@ -160,6 +160,22 @@ impl<'a> Object<'a, '_> {
         self.linkage(name, |node| if node.is_null() { None } else { identifier(node, kind, &read) })
     }
 
+    /// The resource identifier of a to-one relationship to a resource of any of
+    /// these types; `read` is told which.
+    pub fn to_one_of<T>(
+        &self,
+        name: &'static str,
+        kinds: &[&'static str],
+        read: impl Fn(&'static str, &Object<'a, '_>) -> Option<T>,
+    ) -> Option<T> {
+        let read = |identifier: &Object<'a, '_>| {
+            let sent = identifier.required_with("type", |node| node.one_of(kinds));
+            let kind = kinds.iter().find(|kind| sent.as_deref() == Some(**kind))?;
+            read(kind, identifier)
+        };
+        self.linkage(name, |node| if node.is_null() { None } else { node.object(read).flatten() })
+    }
+
     fn linkage<T>(&self, name: &'static str, read: impl FnOnce(&Node<'a, '_>) -> Option<T>) -> Option<T> {
         self.optional_with(name, |relationship| {
             relationship.object(|relationship| {

@@ -34,6 +34,16 @@ impl Filters<'_> {
         self.take(name).map(str::to_owned)
     }
 
+    /// One of a few texts.
+    pub fn one_of(&self, name: &'static str, choices: &[&str]) -> Option<String> {
+        let text = self.text(name)?;
+        if choices.contains(&text.as_str()) {
+            return Some(text);
+        }
+        self.0.fault(name, format!("{text:?} is not one of {}", choices.join(", ")));
+        None
+    }
+
     /// The id of one resource.
     pub fn reference(&self, name: &'static str) -> Option<Reference> {
         self.take(name).map(|text| reference(name, text.trim()))

@@ -37,6 +37,15 @@ impl<T: Serialize> Patch<Vec<T>> {
 }
 
 impl<T: Clone> Patch<T> {
+    /// Applies this to an attribute that has a default; cleared, it has that.
+    pub fn apply_or(&self, attribute: &mut T, default: T) {
+        match self {
+            Self::Absent => {}
+            Self::Null => *attribute = default,
+            Self::Value(value) => attribute.clone_from(value),
+        }
+    }
+
     /// Applies this to an attribute that may be without value.
     pub fn apply(&self, attribute: &mut Option<T>) {
         match self {

@@ -95,6 +95,16 @@ impl<'a, 'p> Node<'a, 'p> {
         Some(items.into_iter().enumerate().map(node).filter_map(|node| read(&node)).collect())
     }
 
+    /// Reads a text with a character that is no white space.
+    pub fn filled(&self) -> Option<String> {
+        let text = String::read(self)?;
+        if text.trim().is_empty() {
+            self.fault("must not be blank");
+            return None;
+        }
+        self.check_length(text, SHORT)
+    }
+
     /// Reads one of a few texts.
     pub fn one_of(&self, choices: &[&str]) -> Option<String> {
         let text = String::read(self)?;
@@ -231,14 +241,7 @@ impl<'a> Object<'a, '_> {
 
     /// A text that must be there, with a character that is no white space.
     pub fn filled(&self, name: &'static str) -> Option<String> {
-        self.required_with(name, |node| {
-            let text = String::read(node)?;
-            if text.trim().is_empty() {
-                node.fault("must not be blank");
-                return None;
-            }
-            node.check_length(text, SHORT)
-        })
+        self.required_with(name, |node| node.filled())
     }
 
     /// Notes that a member is missing.

@@ -23,7 +23,7 @@ use super::{coach, group};
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_coaches, patient_groups, patients};
 use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, load_page};
-use crate::error::{Fault, Faults, Kind, Result, Source};
+use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Links, PrimaryMeta, Relationship, Relationships};
 use crate::jsonapi::{Filters, Identifier as ResourceIdentifier, Node, Read, Reference};
@@ -382,11 +382,21 @@ pub fn known(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) ->
     Ok(known)
 }
 
+/// Those of these patients that are within the scope, with all that is shown of
+/// them.
+///
+/// # Errors
+/// When the database fails.
+pub fn load(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<Vec<Patient>> {
+    let ids: HashSet<Id> = ids.into_iter().collect();
+    let mut found = Vec::new();
+    for chunk in chunks(ids) {
+        found.extend(visible(scope).filter(patients::id.eq_any(chunk)).order(patients::id).load::<Patient>(db)?);
+    }
+    Ok(found)
+}
+
 /// The fault of naming a patient that is unknown or not visible.
 pub fn unknown(named: &Reference) -> Fault {
-    let kind = match named.source {
-        Source::Pointer(_) => Kind::InvalidBodyParameter,
-        Source::Parameter(_) => Kind::InvalidParameter,
-    };
-    Fault::new(kind, "there is no patient of this id within the scope of the token").at(named.source.clone())
+    Fault::named(&named.source, "there is no patient of this id within the scope of the token")
 }
