@@ -9,8 +9,10 @@ use actix_web::web::{self, ServiceConfig};
 
 use crate::call::{Answer, Call, PLAIN, Refuse, error_answer, operation};
 use crate::error::{Fault, Kind, Result};
-use crate::handlers::{create, fetch, list, related_many, related_one, update, upsert};
+use crate::handlers::{create, delete, fetch, list, related_many, related_one, update, upsert};
 use crate::oauth::{self, create_token};
+use crate::resources::calendar_event::Event;
+use crate::resources::calendar_event_response::Response;
 use crate::resources::coach::Coach;
 use crate::resources::group::Group;
 use crate::resources::organization::Organization;
@@ -30,6 +32,10 @@ fn operations() -> Vec<Resource> {
         at("/group/{id}").get(fetch::<Group>),
         at("/coach").get(list::<Coach>),
         at("/coach/{id}").get(fetch::<Coach>),
+        at("/calendar_event").post(create::<Event>).get(list::<Event>),
+        at("/calendar_event/{id}").get(fetch::<Event>).patch(update::<Event>).delete(delete::<Event>),
+        at("/calendar_event/{id}/owner").get(related_one::<Event, Patient>),
+        at("/calendar_event_response").post(create::<Response>),
         at("/patient_health_metric").post(create::<Metric>).get(list::<Metric>),
         at("/patient_health_metric/{id}").get(fetch::<Metric>),
         at("/patient_health_metric/{id}/patient").get(related_one::<Metric, Patient>),
@@ -85,6 +91,10 @@ impl Resource {
 
     fn patch<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
         self.on(Method::PATCH, run)
+    }
+
+    fn delete<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
+        self.on(Method::DELETE, run)
     }
 
     /// POST, of an operation with a form of its own for requests that do not

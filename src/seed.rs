@@ -18,6 +18,7 @@ use crate::jsonapi::Pointer;
 use crate::jsonapi::document::{ClientId, Shape, parse, read_item};
 use crate::jsonapi::{Item, Items, Node, Notes};
 use crate::resource::Fetch;
+use crate::resources::calendar_event::Event;
 use crate::resources::coach::Coach;
 use crate::resources::group::Group;
 use crate::resources::organization::Organization;
@@ -48,13 +49,14 @@ pub trait Seed {
 
 /// The types of fixtures, in the order in which they are stored: each after
 /// those that it refers to.
-const TYPES: [Type; 6] = [
+const TYPES: [Type; 7] = [
     Type::of::<Organization>(),
     Type::of::<Group>(),
     Type::of::<Coach>(),
     Type::of::<Client>(),
     Type::of::<Patient>(),
     Type::of::<Metric>(),
+    Type::of::<Event>(),
 ];
 
 /// A resource's place in `data`, and its text.

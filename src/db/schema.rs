@@ -151,6 +151,40 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    calendar_events (id) {
+        id -> Text,
+        organization_id -> Text,
+        owner_id -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        time_zone -> Text,
+        all_day -> Bool,
+        start_at -> Timestamp,
+        end_at -> Nullable<Timestamp>,
+        title -> Text,
+        location -> Nullable<Text>,
+        description -> Nullable<Text>,
+        completed_at -> Nullable<Timestamp>,
+        completed_by -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    calendar_event_attendees (id) {
+        id -> Text,
+        event_id -> Text,
+        coach_id -> Nullable<Text>,
+        patient_id -> Nullable<Text>,
+        response_status -> Text,
+        position -> Integer,
+    }
+}
+
 diesel::joinable!(tokens -> clients (client_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -166,4 +200,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     patient_coaches,
     identifiers,
     patient_health_metrics,
+    calendar_events,
+    calendar_event_attendees,
 );

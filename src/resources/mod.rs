@@ -4,6 +4,8 @@
 //! attributes; what a client may send; `visible`, where every query on the
 //! table starts; an `impl` for each verb.
 
+pub mod calendar_event;
+pub mod calendar_event_response;
 pub mod coach;
 pub mod group;
 pub mod identifier;

@@ -10,6 +10,8 @@
 )]
 
 mod bodies;
+mod calendar_event_responses;
+mod calendar_events;
 mod clients;
 mod command_line;
 mod contract;

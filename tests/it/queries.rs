@@ -28,7 +28,7 @@ async fn a_page_of_fifty_costs_as_many_queries_as_a_page_of_one() {
         let patients: Vec<_> = (0..40).map(patient).collect();
         client.post("/pub/patient", &json!({ "data": patients })).await.expect_status(201);
 
-        for list in ["patient", "patient_health_metric", "group", "coach"] {
+        for list in ["patient", "patient_health_metric", "group", "coach", "calendar_event"] {
             let path = format!("/pub/{list}?filter[organization]={organization}&");
             let one = queries(&app, &client, &format!("{path}page[size]=1")).await;
             for larger in ["page[size]=50", "page[limit]=1000"] {

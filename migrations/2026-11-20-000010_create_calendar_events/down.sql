@@ -1,0 +1,2 @@
+DROP TABLE calendar_event_attendees;
+DROP TABLE calendar_events;
