@@ -57,6 +57,13 @@ pub struct Relationship {
     pub data: Linkage,
 }
 
+impl Relationship {
+    /// A relationship to one resource.
+    pub fn one(name: &'static str, kind: &'static str, id: Id) -> Self {
+        Self { name, data: Linkage::One(Some(Identifier::new(kind, id))) }
+    }
+}
+
 /// The relationships of one resource.
 pub type Relationships = Vec<Relationship>;
 

@@ -176,6 +176,20 @@ impl<'a> Object<'a, '_> {
         self.linkage(name, |node| if node.is_null() { None } else { node.object(read).flatten() })
     }
 
+    /// The resource identifier of a to-one relationship that must be there.
+    pub fn required_one<T>(
+        &self,
+        name: &'static str,
+        kind: &str,
+        read: impl Fn(&Object<'a, '_>) -> Option<T>,
+    ) -> Option<T> {
+        let found = self.to_one(name, kind, read);
+        if found.is_none() && !self.is_faulty(name) {
+            self.missing(name);
+        }
+        found
+    }
+
     fn linkage<T>(&self, name: &'static str, read: impl FnOnce(&Node<'a, '_>) -> Option<T>) -> Option<T> {
         self.optional_with(name, |relationship| {
             relationship.object(|relationship| {
@@ -191,7 +205,8 @@ impl<'a> Object<'a, '_> {
         self.optional_with("id", |node| (node.raw.get() != "\"\"").then(|| Read::read(node)).flatten())
     }
 
-    /// The `id` of a resource identifier that must have one.
+    /// The `id` of a resource identifier that can name its resource in no other
+    /// way.
     pub fn required_reference(&self) -> Option<Reference> {
         let reference = self.reference();
         if reference.is_none() && !self.is_faulty("id") {

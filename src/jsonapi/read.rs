@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fmt;
 
 use chrono::NaiveDate;
@@ -20,7 +21,7 @@ use serde_json::value::RawValue;
 use super::notes::{Notes, Pointer};
 use super::patch::Patch;
 use crate::db::Json;
-use crate::error::{Fault, Kind, Source};
+use crate::error::{Fault, Faults, Kind, Source};
 use crate::id::Id;
 use crate::time::{Instant, parse_date};
 
@@ -288,6 +289,23 @@ pub struct Reference {
     pub id: Option<Id>,
     /// The place in the request.
     pub source: Source,
+}
+
+impl Reference {
+    /// The one that is named among those of these ids; `None` and a fault when
+    /// it is unknown or not visible.
+    pub fn among<'k, T>(&self, known: &'k HashMap<Id, T>, what: &str, faults: &Faults) -> Option<&'k T> {
+        let found = self.id.and_then(|id| known.get(&id));
+        if found.is_none() {
+            faults.add(self.unknown(what));
+        }
+        found
+    }
+
+    /// The fault of naming what is unknown or not visible.
+    pub fn unknown(&self, what: &str) -> Fault {
+        Fault::named(&self.source, format!("there is no {what} of this id within the scope of the token"))
+    }
 }
 
 impl Read for Reference {

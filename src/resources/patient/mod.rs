@@ -396,7 +396,20 @@ pub fn load(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> 
     Ok(found)
 }
 
+/// The id of a patient that a filter names. One that is not within the scope is
+/// noted as a fault.
+///
+/// # Errors
+/// When the database fails.
+pub fn check(db: &mut Conn, scope: &Scope, named: &Reference, faults: &Faults) -> Result<Option<Id>> {
+    let known = known(db, scope, named.id)?.into_iter().next();
+    if known.is_none() {
+        faults.add(unknown(named));
+    }
+    Ok(known)
+}
+
 /// The fault of naming a patient that is unknown or not visible.
 pub fn unknown(named: &Reference) -> Fault {
-    Fault::named(&named.source, "there is no patient of this id within the scope of the token")
+    named.unknown("patient")
 }

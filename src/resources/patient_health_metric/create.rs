@@ -47,7 +47,7 @@ impl NewMetric {
             diastolic: read_number("diastolic"),
             unit: attributes.optional("unit"),
             occurred_at: attributes.required("occurred_at"),
-            patient: item.relationships.to_one("patient", Patient::TYPE, patient::Target::read),
+            patient: item.relationships.required_one("patient", Patient::TYPE, patient::Target::read),
             row: None,
         };
         let needed: &[&str] = match kind {
@@ -57,9 +57,6 @@ impl NewMetric {
         };
         for name in needed.iter().filter(|name| !attributes.has(name)) {
             attributes.fault(name, format!("is required of the type {:?}", metric.kind));
-        }
-        if metric.patient.is_none() && !item.relationships.is_faulty("patient") {
-            item.relationships.missing("patient");
         }
         metric
     }

@@ -17,7 +17,7 @@ use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
-use crate::jsonapi::answer::{Identifier, Linkage, Relationship, Relationships};
+use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Reference};
 use crate::resource::{Fetch, HasOne, List, Resource};
 use crate::time::Instant;
@@ -75,8 +75,8 @@ impl Resource for Metric {
     }
 
     fn relationships(_: &mut Conn, _: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
-        let patient = |row: &Self| Linkage::One(Some(Identifier::new(Patient::TYPE, row.patient_id)));
-        Ok(rows.iter().map(|row| vec![Relationship { name: "patient", data: patient(row) }]).collect())
+        let of = |row: &Self| vec![Relationship::one("patient", Patient::TYPE, row.patient_id)];
+        Ok(rows.iter().map(of).collect())
     }
 }
 
@@ -157,13 +157,9 @@ impl List for Metric {
             scope.check_organization(organization, faults);
         }
         let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
-        if let Some(patient) = &filter.patient
-            && patient::known(db, scope, patient.id)?.is_empty()
-        {
-            faults.add(patient::unknown(patient));
-        }
+        let patient =
+            filter.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?.flatten();
         faults.check()?;
-        let patient = filter.patient.as_ref().and_then(|patient| patient.id);
         load_page::<Self, _, _>(db, window, "patient_health_metrics", || {
             let mut query = visible(scope);
             if let Some(patient) = patient {
