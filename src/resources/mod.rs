@@ -7,6 +7,7 @@
 pub mod calendar_event;
 pub mod calendar_event_response;
 pub mod coach;
+pub mod decimal;
 pub mod group;
 pub mod identifier;
 pub mod loinc;
