@@ -18,6 +18,11 @@ use crate::resources::group::Group;
 use crate::resources::organization::Organization;
 use crate::resources::patient::Patient;
 use crate::resources::patient_health_metric::Metric;
+use crate::resources::reward::Reward;
+use crate::resources::reward_earning::Earning;
+use crate::resources::reward_earning_fulfillment::Fulfillment;
+use crate::resources::reward_program::Program;
+use crate::resources::reward_program_activation::Activation;
 use crate::resources::token::Token;
 use crate::{docs, health};
 
@@ -36,6 +41,9 @@ fn operations() -> Vec<Resource> {
         at("/calendar_event/{id}").get(fetch::<Event>).patch(update::<Event>).delete(delete::<Event>),
         at("/calendar_event/{id}/owner").get(related_one::<Event, Patient>),
         at("/calendar_event_response").post(create::<Response>),
+        at("/reward_program").post(create::<Program>).get(list::<Program>),
+        at("/reward_program/{id}").get(fetch::<Program>),
+        at("/reward_program/{id}/group").get(related_one::<Program, Group>),
         at("/patient_health_metric").post(create::<Metric>).get(list::<Metric>),
         at("/patient_health_metric/{id}").get(fetch::<Metric>),
         at("/patient_health_metric/{id}/patient").get(related_one::<Metric, Patient>),
@@ -43,6 +51,24 @@ fn operations() -> Vec<Resource> {
         at("/patient/{id}").get(fetch::<Patient>).patch(update::<Patient>),
         at("/patient/{id}/groups").get(related_many::<Patient, Group>),
         at("/patient/{id}/coaches").get(related_many::<Patient, Coach>),
+        at("/reward").post(create::<Reward>).get(list::<Reward>),
+        at("/reward/{id}").get(fetch::<Reward>),
+        at("/reward/{id}/patient").get(related_one::<Reward, Patient>),
+        at("/reward/{id}/reward_program_activation").get(related_one::<Reward, Activation>),
+        at("/reward_earning").post(create::<Earning>).get(list::<Earning>),
+        at("/reward_earning/{id}").get(fetch::<Earning>),
+        at("/reward_earning/{id}/group").get(related_one::<Earning, Group>),
+        at("/reward_earning/{id}/patient").get(related_one::<Earning, Patient>),
+        at("/reward_earning/{id}/reward_program_activation").get(related_one::<Earning, Activation>),
+        at("/reward_earning/{id}/reward").get(related_one::<Earning, Reward>),
+        at("/reward_earning_fulfillment").post(create::<Fulfillment>).get(list::<Fulfillment>),
+        at("/reward_earning_fulfillment/{id}").get(fetch::<Fulfillment>),
+        at("/reward_earning_fulfillment/{id}/patient").get(related_one::<Fulfillment, Patient>),
+        at("/reward_earning_fulfillment/{id}/reward_earning").get(related_one::<Fulfillment, Earning>),
+        at("/reward_program_activation").post(create::<Activation>).get(list::<Activation>),
+        at("/reward_program_activation/{id}").get(fetch::<Activation>),
+        at("/reward_program_activation/{id}/patient").get(related_one::<Activation, Patient>),
+        at("/reward_program_activation/{id}/reward_program").get(related_one::<Activation, Program>),
     ]
 }
 

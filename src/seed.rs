@@ -24,6 +24,11 @@ use crate::resources::group::Group;
 use crate::resources::organization::Organization;
 use crate::resources::patient::Patient;
 use crate::resources::patient_health_metric::Metric;
+use crate::resources::reward::Reward;
+use crate::resources::reward_earning::Earning;
+use crate::resources::reward_earning_fulfillment::Fulfillment;
+use crate::resources::reward_program::Program;
+use crate::resources::reward_program_activation::Activation;
 use crate::time::Instant;
 
 /// A type of fixtures.
@@ -49,12 +54,17 @@ pub trait Seed {
 
 /// The types of fixtures, in the order in which they are stored: each after
 /// those that it refers to.
-const TYPES: [Type; 7] = [
+const TYPES: [Type; 12] = [
     Type::of::<Organization>(),
     Type::of::<Group>(),
     Type::of::<Coach>(),
     Type::of::<Client>(),
     Type::of::<Patient>(),
+    Type::of::<Program>(),
+    Type::of::<Activation>(),
+    Type::of::<Reward>(),
+    Type::of::<Earning>(),
+    Type::of::<Fulfillment>(),
     Type::of::<Metric>(),
     Type::of::<Event>(),
 ];

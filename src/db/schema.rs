@@ -185,8 +185,108 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    reward_programs (id) {
+        id -> Text,
+        organization_id -> Text,
+        group_id -> Text,
+        name -> Text,
+        tagline -> Nullable<Text>,
+        description -> Nullable<Text>,
+        start_at -> Timestamp,
+        end_at -> Timestamp,
+        budget_value -> BigInt,
+        budget_unit -> Text,
+        duration_active -> BigInt,
+        fulfill_as_earned -> Bool,
+        frozen -> Bool,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    reward_program_activations (id) {
+        id -> Text,
+        organization_id -> Text,
+        group_id -> Text,
+        patient_id -> Text,
+        reward_program_id -> Text,
+        activated_at -> Timestamp,
+        deactivated_at -> Nullable<Timestamp>,
+        expires_at -> Timestamp,
+        ends_at -> Timestamp,
+        fulfill_as_earned -> Bool,
+        budget_unit -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    rewards (id) {
+        id -> Text,
+        organization_id -> Text,
+        group_id -> Text,
+        patient_id -> Text,
+        reward_program_activation_id -> Text,
+        thread -> Nullable<Text>,
+        description -> Text,
+        allocated_value -> BigInt,
+        allocated_unit -> Text,
+        allocated_at -> Timestamp,
+        target_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    reward_earnings (id) {
+        id -> Text,
+        organization_id -> Text,
+        group_id -> Text,
+        patient_id -> Text,
+        reward_program_activation_id -> Text,
+        reward_id -> Text,
+        earned_value -> BigInt,
+        earned_unit -> Text,
+        earned_at -> Timestamp,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    reward_earning_fulfillments (id) {
+        id -> Text,
+        organization_id -> Text,
+        group_id -> Text,
+        patient_id -> Text,
+        reward_earning_id -> Text,
+        fulfilled_value -> BigInt,
+        fulfilled_unit -> Text,
+        fulfilled_at -> Timestamp,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(tokens -> clients (client_id));
 
+diesel::joinable!(reward_earnings -> rewards (reward_id));
+diesel::joinable!(reward_earnings -> reward_program_activations (reward_program_activation_id));
+diesel::joinable!(reward_earning_fulfillments -> reward_earnings (reward_earning_id));
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,
     groups,
@@ -202,4 +302,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     patient_health_metrics,
     calendar_events,
     calendar_event_attendees,
+    reward_programs,
+    reward_program_activations,
+    rewards,
+    reward_earnings,
+    reward_earning_fulfillments,
 );

@@ -27,8 +27,14 @@ struct Sample {
     body: Value,
 }
 
+/// Operations that are granted once: what they make or end is then there or gone.
+const ONCE: [&str; 4] =
+    ["deleteCalendarEvent", "createRewardEarning", "createRewardEarningFulfillment", "createRewardProgramActivation"];
+
+type Good = (&'static str, u16, String, String, Value);
+
 /// The good requests: operation, status, id in the path, query, body.
-fn table(app: &TestApp, token: &str) -> Vec<(&'static str, u16, String, String, Value)> {
+fn table(app: &TestApp, token: &str) -> Vec<Good> {
     let (organization, group) = (&app.demo.organization, &app.demo.group);
     let related = |kind: &str, id: &str| json!({"type": kind, "id": id});
     let in_organization = format!("filter[organization]={organization}");
@@ -81,6 +87,81 @@ fn table(app: &TestApp, token: &str) -> Vec<(&'static str, u16, String, String, 
         get("deleteCalendarEvent", EVENT_TO_DELETE, ""),
         get("fetchCalendarEventOwner", EVENT, ""),
         write("createCalendarEventResponse", 201, "", json!({"data": response})),
+    ]
+    .into_iter()
+    .chain(rewards(app))
+    .collect()
+}
+
+/// The good requests of the reward family.
+fn rewards(app: &TestApp) -> Vec<Good> {
+    const PROGRAM: &str = "67604a5046a2c9c7467ad501";
+    const ACTIVATION: &str = "68c814d846a2c9c7467ad515";
+    const REWARD: &str = "6964fe6046a2c9c7467ad518";
+    const EARNING: &str = "67c997a046a2c9c7467ad50e";
+    const FULFILLMENT: &str = "6478a46046a2c9c7467ad507";
+    const NOT_ACTIVATED: &str = "645d2470b46c643c507ad22b";
+    let related = |kind: &str, id: &str| json!({"data": {"type": kind, "id": id}});
+    let in_groups = format!("filter[groups]={}", app.demo.group);
+    let get = |operation, id: &str| (operation, 200, id.to_owned(), String::new(), Value::Null);
+    let list = |operation, query: &str| (operation, 200, String::new(), query.to_owned(), Value::Null);
+    let create = |operation, kind: &str, attributes: Value, relationships: Value| {
+        let data = json!({"type": kind, "attributes": attributes, "relationships": relationships});
+        (operation, 200, String::new(), String::new(), json!({ "data": data }))
+    };
+    vec![
+        create(
+            "createRewardProgram",
+            "reward_program",
+            json!({"name": "Sleep Well", "start_at": "2026-01-01T00:00:00Z", "end_at": "2026-12-31T00:00:00Z",
+                "budget_value": 100}),
+            json!({"group": related("group", &app.demo.group)}),
+        ),
+        list("fetchRewardPrograms", &in_groups),
+        get("fetchRewardProgram", PROGRAM),
+        get("fetchRewardProgramGroup", PROGRAM),
+        create(
+            "createRewardProgramActivation",
+            "reward_program_activation",
+            json!({"activated_at": "2026-03-01T12:00:00Z"}),
+            json!({"patient": related("patient", NOT_ACTIVATED), "reward_program": related("reward_program", PROGRAM)}),
+        ),
+        list("fetchRewardProgramActivations", &in_groups),
+        get("fetchRewardProgramActivation", ACTIVATION),
+        get("fetchRewardProgramActivationPatient", ACTIVATION),
+        get("fetchRewardProgramActivationRewardProgram", ACTIVATION),
+        create(
+            "createReward",
+            "reward",
+            json!({"description": "Lights out by eleven", "allocated_value": 1, "allocated_at": "2026-03-01T12:00:00Z"}),
+            json!({"reward_program_activation": related("reward_program_activation", ACTIVATION)}),
+        ),
+        list("fetchRewards", &in_groups),
+        get("fetchReward", REWARD),
+        get("fetchRewardPatient", REWARD),
+        get("fetchRewardRewardProgramActivation", REWARD),
+        create(
+            "createRewardEarning",
+            "reward_earning",
+            json!({"earned_value": 250, "earned_at": "2026-03-01T18:00:00Z"}),
+            json!({"reward": related("reward", REWARD)}),
+        ),
+        list("fetchRewardEarnings", &in_groups),
+        get("fetchRewardEarning", EARNING),
+        get("fetchRewardEarningGroup", EARNING),
+        get("fetchRewardEarningPatient", EARNING),
+        get("fetchRewardEarningRewardProgramActivation", EARNING),
+        get("fetchRewardEarningReward", EARNING),
+        create(
+            "createRewardEarningFulfillment",
+            "reward_earning_fulfillment",
+            json!({"fulfilled_value": 120, "fulfilled_at": "2026-03-01T20:00:00Z"}),
+            json!({"reward_earning": related("reward_earning", EARNING)}),
+        ),
+        list("fetchRewardEarningFulfillments", &format!("filter[patient]={PATIENT}")),
+        get("fetchRewardEarningFulfillment", FULFILLMENT),
+        get("fetchRewardEarningFulfillmentPatient", FULFILLMENT),
+        get("fetchRewardEarningFulfillmentRewardEarning", FULFILLMENT),
     ]
 }
 
@@ -141,7 +222,7 @@ impl Sample {
 
     /// Whether the same request is granted again and again.
     fn repeats(&self) -> bool {
-        self.operation.method != Method::DELETE
+        !ONCE.contains(&self.name())
     }
 
     fn is_token(&self) -> bool {
@@ -265,7 +346,7 @@ async fn an_id_that_leads_nowhere_is_not_found_whatever_its_form() {
 async fn a_write_refuses_other_media_types() {
     on_each_database(async |app| {
         let (client, samples) = samples(&app).await;
-        for sample in samples.iter().filter(|sample| sample.writes()) {
+        for sample in samples.iter().filter(|sample| sample.writes() && sample.repeats()) {
             let good = sample.body.to_string();
             let expected = if sample.is_token() { "403 Forbidden -" } else { "415 - -" };
             let parameter = r#"application/vnd.api+json; ext="https://example.com/bulk""#;
@@ -401,7 +482,8 @@ async fn nothing_is_served_that_the_contract_lacks() {
         let mut candidates = vec![String::new(), "/".to_owned()];
         for one in TYPES.split_whitespace() {
             candidates.extend([format!("/{one}"), format!("/{one}/{{id}}"), format!("/oauth/{one}")]);
-            candidates.extend(RELATIONSHIPS.split_whitespace().map(|other| format!("/{one}/{{id}}/{other}")));
+            let relationships = RELATIONSHIPS.split_whitespace().chain(TYPES.split_whitespace());
+            candidates.extend(relationships.map(|other| format!("/{one}/{{id}}/{other}")));
         }
         candidates.extend(RELATIONSHIPS.split_whitespace().map(|other| format!("/oauth/token/{{id}}/{other}")));
         let documented: BTreeSet<_> = operations().into_iter().map(|operation| operation.path).collect();

@@ -35,6 +35,8 @@ mod patient_groups;
 mod patients;
 mod people;
 mod queries;
+mod reward_programs;
+mod rewards;
 mod seed_files;
 mod serving;
 mod sorting;

@@ -13,12 +13,17 @@ fn counts(report: &str) -> Vec<String> {
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
-const STORED: [&str; 7] = [
+const STORED: [&str; 12] = [
     "organization 1 stored",
     "group 4 stored",
     "coach 5 stored",
     "client 2 stored",
     "patient 34 stored",
+    "reward_program 4 stored",
+    "reward_program_activation 6 stored",
+    "reward 11 stored",
+    "reward_earning 8 stored",
+    "reward_earning_fulfillment 4 stored",
     "patient_health_metric 420 stored",
     "calendar_event 25 stored",
 ];

@@ -106,7 +106,7 @@ async fn an_id_of_another_organization_in_the_path_is_found_as_little_as_one_of_
 }
 
 /// The lists with the filters that take ids: `*` is where one goes.
-const FILTERS: [(&str, &[&str]); 5] = [
+const FILTERS: [(&str, &[&str]); 10] = [
     ("/group", &["filter[organization]=*", "filter[organization]=*&filter[name]=Weight+Management"]),
     ("/coach", &["filter[organization]=*", "filter[groups]=*", "filter[group]=*", "filter[groups]=OWN,*"]),
     ("/patient", &["filter[organization]=*", "filter[groups]=*", "filter[group]=*", "filter[groups]=*,OWN"]),
@@ -115,6 +115,11 @@ const FILTERS: [(&str, &[&str]); 5] = [
         "/patient_health_metric",
         &["filter[organization]=*", "filter[groups]=*", "filter[patient]=*", "filter[groups]=OWN&filter[patient]=*"],
     ),
+    ("/reward_program", &["filter[organization]=*", "filter[groups]=*"]),
+    ("/reward_program_activation", &["filter[groups]=*", "filter[patient]=*"]),
+    ("/reward", &["filter[groups]=*", "filter[patient]=*"]),
+    ("/reward_earning", &["filter[groups]=*", "filter[patient]=*"]),
+    ("/reward_earning_fulfillment", &["filter[patient]=*"]),
 ];
 
 #[actix_web::test]

@@ -1,0 +1,423 @@
+//! `reward`: a part of an activation's budget, set aside for reaching a goal.
+
+use std::collections::{HashMap, HashSet};
+
+use actix_web::http::StatusCode;
+use diesel::prelude::*;
+use serde::Serialize;
+
+use super::decimal::Decimal;
+use super::group;
+use super::patient::{self, Patient};
+use super::reward_program::{self, Program};
+use super::reward_program_activation::{self as activation, Activation};
+use crate::auth::Scope;
+use crate::db::schema::{patient_groups, reward_earning_fulfillments as fulfillments, reward_earnings, rewards};
+use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
+use crate::error::{Fault, Faults, Result};
+use crate::id::Id;
+use crate::jsonapi::answer::{Relationship, Relationships};
+use crate::jsonapi::{Filters, Item, Items, Notes, PagingRules, Read, Reference};
+use crate::resource::{Create, Fetch, HasOne, List, Resource, Written};
+use crate::seed::{Seed, Seeded};
+use crate::time::Instant;
+
+/// A row, and what it says of the attributes.
+#[derive(Clone, Debug, Queryable, Insertable, Serialize)]
+#[diesel(table_name = rewards, treat_none_as_default_value = false)]
+pub struct Row {
+    /// The id.
+    #[serde(skip)]
+    pub id: Id,
+    /// The organization of its activation.
+    #[serde(skip)]
+    pub organization_id: Id,
+    /// The group of its activation's program.
+    #[serde(skip)]
+    pub group_id: Id,
+    /// The patient.
+    #[serde(skip)]
+    pub patient_id: Id,
+    /// The activation.
+    #[serde(skip)]
+    pub reward_program_activation_id: Id,
+    /// The thread of the action that is rewarded.
+    #[serde(rename = "_thread", skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// What it is for.
+    pub description: String,
+    /// How much of the budget it takes.
+    pub allocated_value: Decimal,
+    /// What that is counted in.
+    pub allocated_unit: String,
+    /// Since when.
+    pub allocated_at: Instant,
+    /// When the patient wants to have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_at: Option<Instant>,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+    /// The client that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// The client that last changed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_by: Option<String>,
+}
+
+/// A reward: its row, and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reward {
+    /// The row.
+    #[serde(flatten)]
+    pub row: Row,
+    /// What was earned of it, if anything.
+    #[serde(flatten)]
+    pub outcome: Option<Outcome>,
+}
+
+/// What was earned of a reward, and fulfilled of that.
+#[derive(Clone, Copy, Debug, Queryable, Serialize)]
+pub struct Outcome {
+    earned_value: Decimal,
+    earned_at: Instant,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fulfilled_value: Option<Decimal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fulfilled_at: Option<Instant>,
+}
+
+/// A reward as a client describes it.
+#[derive(Debug)]
+pub struct NewReward {
+    thread: Option<String>,
+    description: String,
+    allocated_value: Option<Decimal>,
+    allocated_at: Option<Instant>,
+    target_at: Option<Instant>,
+    activation: Option<Reference>,
+    row: Option<Seeded>,
+}
+
+impl NewReward {
+    fn read(item: &Item<'_, '_>) -> Self {
+        let Item { attributes, relationships, .. } = item;
+        let reward = Self {
+            thread: attributes.optional("_thread"),
+            description: attributes.filled("description").unwrap_or_default(),
+            allocated_value: attributes.required_with("allocated_value", Decimal::not_negative),
+            allocated_at: attributes.required_with("allocated_at", Read::read),
+            target_at: attributes.optional("target_at"),
+            activation: relationships
+                .required_one("reward_program_activation", Activation::TYPE, |named| named.required_reference()),
+            row: None,
+        };
+        if let (Some(allocated_at), Some(target_at)) = (reward.allocated_at, reward.target_at)
+            && target_at < allocated_at
+        {
+            attributes.fault("target_at", format!("must not be before allocated_at, {allocated_at}"));
+        }
+        reward
+    }
+
+    /// The row, or notes of what stands against it. What it takes is taken from
+    /// `remaining`.
+    fn row(
+        &self,
+        scope: &Scope,
+        pointer: &str,
+        activation: &activation::Row,
+        program: &Program,
+        remaining: &mut Decimal,
+        notes: &Notes,
+    ) -> Option<Row> {
+        let fault = |place: &str, detail: String| notes.faults.add(Fault::body(format!("{pointer}/{place}"), detail));
+        // A program that is frozen now may have had rewards before, as fixtures tell.
+        if program.frozen && self.row.is_none() {
+            let detail = "names an activation of a program that is frozen and takes no new rewards";
+            fault("relationships/reward_program_activation/data/id", detail.into());
+        }
+        let (start, end) = (activation.activated_at, activation.ends_at);
+        if let Some(allocated_at) = self.allocated_at
+            && (allocated_at <= start || allocated_at >= end)
+        {
+            fault(
+                "attributes/allocated_at",
+                format!("must be after the activation, {start}, and before its end, {end}"),
+            );
+        }
+        let allocated_value = self.allocated_value?;
+        if allocated_value > *remaining {
+            let detail = format!(
+                "is more than what remains of the activation's budget: {remaining} of {}",
+                program.budget_value
+            );
+            fault("attributes/allocated_value", detail);
+            return None;
+        }
+        *remaining -= allocated_value;
+        let row = self.row.unwrap_or_else(|| Seeded::now(scope));
+        Some(Row {
+            id: row.id,
+            organization_id: scope.organization,
+            group_id: activation.group_id,
+            patient_id: activation.patient_id,
+            reward_program_activation_id: activation.id,
+            thread: self.thread.clone(),
+            description: self.description.clone(),
+            allocated_value,
+            allocated_unit: activation.budget_unit.clone(),
+            allocated_at: self.allocated_at?,
+            target_at: self.target_at,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            created_by: Some(scope.client.clone()),
+            updated_by: Some(scope.client.clone()),
+        })
+    }
+}
+
+impl Resource for Reward {
+    const TYPE: &'static str = "reward";
+
+    fn id(&self) -> Id {
+        self.row.id
+    }
+
+    fn relationships(_: &mut Conn, _: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
+        let of = |Self { row, .. }: &Self| {
+            vec![
+                Relationship::one("patient", Patient::TYPE, row.patient_id),
+                Relationship::one("reward_program_activation", Activation::TYPE, row.reward_program_activation_id),
+            ]
+        };
+        Ok(rows.iter().map(of).collect())
+    }
+}
+
+fn visible<'q>(scope: &Scope) -> rewards::BoxedQuery<'q, Backend> {
+    let mine = rewards::table.filter(rewards::organization_id.eq(scope.organization)).into_boxed();
+    match &scope.groups {
+        None => mine,
+        Some(ids) => mine
+            .filter(rewards::group_id.eq_any(ids.clone()))
+            .filter(rewards::patient_id.eq_any(of_groups(ids.clone()))),
+    }
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of_groups(ids: Vec<Id>) -> _ {
+    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
+}
+
+impl Fetch for Reward {
+    fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
+        by_id(db, scope, [id])?.remove(&id).ok_or_else(|| Fault::not_found().into())
+    }
+}
+
+/// Those of these rewards that are within the scope.
+///
+/// # Errors
+/// When the database fails.
+pub fn by_id(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Reward>> {
+    let ids: HashSet<Id> = ids.into_iter().collect();
+    let mut known = Vec::new();
+    for chunk in chunks(ids) {
+        let rows = visible(scope).filter(rewards::id.eq_any(chunk)).load::<Row>(db)?;
+        known.extend(rows.into_iter().map(Reward::from));
+    }
+    complete(db, &mut known)?;
+    Ok(known.into_iter().map(|reward| (reward.row.id, reward)).collect())
+}
+
+impl From<Row> for Reward {
+    fn from(row: Row) -> Self {
+        Self { row, outcome: None }
+    }
+}
+
+/// Adds what was earned and fulfilled.
+fn complete(db: &mut Conn, loaded: &mut [Reward]) -> Result<()> {
+    let mut outcomes: HashMap<Id, Outcome> = HashMap::new();
+    for chunk in chunks(loaded.iter().map(|reward| reward.row.id)) {
+        let query = reward_earnings::table
+            .left_join(fulfillments::table)
+            .filter(reward_earnings::reward_id.eq_any(chunk))
+            .select((
+                reward_earnings::reward_id,
+                (
+                    reward_earnings::earned_value,
+                    reward_earnings::earned_at,
+                    fulfillments::fulfilled_value.nullable(),
+                    fulfillments::fulfilled_at.nullable(),
+                ),
+            ));
+        outcomes.extend(query.load::<(Id, Outcome)>(db)?);
+    }
+    for reward in loaded {
+        reward.outcome = outcomes.remove(&reward.row.id);
+    }
+    Ok(())
+}
+
+impl HasOne<Patient> for Reward {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Patient> {
+        let reward = Self::fetch(db, scope, id)?;
+        Patient::fetch(db, scope, reward.row.patient_id)
+    }
+}
+
+impl HasOne<Activation> for Reward {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Activation> {
+        let reward = Self::fetch(db, scope, id)?;
+        Activation::fetch(db, scope, reward.row.reward_program_activation_id)
+    }
+}
+
+/// What a list of rewards is filtered by.
+#[derive(Debug)]
+pub struct RewardFilter {
+    patient: Option<Reference>,
+    activation: Option<Reference>,
+    thread: Option<String>,
+    groups: Option<Vec<Reference>>,
+    organization: Option<Reference>,
+}
+
+impl List for Reward {
+    const SORTS: &'static [Sort<Self>] = &[
+        Sort {
+            name: "created_at",
+            column: "rewards.created_at",
+            value: SortValue::Instant(|reward| reward.row.created_at),
+        },
+        Sort {
+            name: "updated_at",
+            column: "rewards.updated_at",
+            value: SortValue::Instant(|reward| reward.row.updated_at),
+        },
+    ];
+    const PAGING: PagingRules = PagingRules::ON_REQUEST;
+
+    type Filter = RewardFilter;
+
+    fn filter(filters: &Filters<'_>) -> RewardFilter {
+        let filter = RewardFilter {
+            patient: filters.reference("filter[patient]"),
+            activation: filters.reference("filter[reward_program_activation]"),
+            thread: filters.text("filter[thread]"),
+            groups: filters.groups(),
+            organization: filters.reference("filter[organization]"),
+        };
+        filters.require_one_of(&[
+            "filter[patient]",
+            "filter[reward_program_activation]",
+            "filter[thread]",
+            "filter[groups]",
+            "filter[organization]",
+        ]);
+        filter
+    }
+
+    fn list(
+        db: &mut Conn,
+        scope: &Scope,
+        filter: &RewardFilter,
+        window: &Window<Self>,
+        faults: &Faults,
+    ) -> Result<Page<Self>> {
+        if let Some(organization) = &filter.organization {
+            scope.check_organization(organization, faults);
+        }
+        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
+        let patient =
+            filter.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?.flatten();
+        if let Some(named) = &filter.activation {
+            named.among(&activation::by_id(db, scope, named.id)?, "reward program activation", faults);
+        }
+        faults.check()?;
+        let activation = filter.activation.as_ref().and_then(|named| named.id);
+        let mut page = load_page::<Row, _, _>(db, window, "rewards", || {
+            let mut query = visible(scope);
+            if let Some(patient) = patient {
+                query = query.filter(rewards::patient_id.eq(patient));
+            }
+            if let Some(activation) = activation {
+                query = query.filter(rewards::reward_program_activation_id.eq(activation));
+            }
+            if let Some(thread) = &filter.thread {
+                query = query.filter(rewards::thread.eq(thread.clone()));
+            }
+            if let Some(groups) = &groups {
+                query = query.filter(rewards::group_id.eq_any(groups.clone()));
+            }
+            query
+        })?;
+        complete(db, &mut page.rows)?;
+        Ok(page)
+    }
+}
+
+impl Create for Reward {
+    const CREATED: StatusCode = StatusCode::OK;
+
+    type New = NewReward;
+    type Options = ();
+
+    fn read(item: &Item<'_, '_>) -> NewReward {
+        NewReward::read(item)
+    }
+
+    fn create(
+        db: &mut Conn,
+        scope: &Scope,
+        new: &Items<NewReward>,
+        (): &(),
+        notes: &Notes,
+    ) -> Result<Vec<Written<Self>>> {
+        db.serialize(scope.organization)?;
+        let named = new.items.iter().filter_map(|(_, new)| new.activation.as_ref()?.id);
+        let activations = activation::by_id(db, scope, named)?;
+        let programs = activations.values().map(|activation| activation.row.reward_program_id);
+        let programs = reward_program::by_id(db, scope, programs)?;
+        let mut remaining = HashMap::new();
+        let mut rows = Vec::with_capacity(new.items.len());
+        for (pointer, new) in &new.items {
+            let Some(named) = &new.activation else { continue };
+            let activation = named.among(&activations, "reward program activation", &notes.faults);
+            let Some(Activation { row, totals, .. }) = activation else { continue };
+            let Some(program) = programs.get(&row.reward_program_id) else { continue };
+            let remaining =
+                remaining.entry(row.id).or_insert_with(|| program.budget_value - totals.total_allocated_value);
+            rows.extend(new.row(scope, pointer, row, program, remaining, notes));
+        }
+        notes.check()?;
+        insert_all::<_, Row>(db, rewards::table, &rows)?;
+        Ok(rows.into_iter().map(Self::from).map(Written::Created).collect())
+    }
+}
+
+impl Seed for Reward {
+    const NAME: &'static str = Self::TYPE;
+
+    type New = NewReward;
+
+    fn read_seed(item: &Item<'_, '_>) -> NewReward {
+        NewReward { row: Some(Seeded::read(item)), ..NewReward::read(item) }
+    }
+
+    fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {
+        rewards::table.filter(rewards::id.eq_any(ids)).select((rewards::id, rewards::organization_id)).load(db)
+    }
+
+    fn store(db: &mut Conn, scope: &Scope, new: &Items<NewReward>, notes: &Notes) -> Result<()> {
+        Self::create(db, scope, new, &(), notes).map(drop)
+    }
+
+    fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
+        diesel::delete(rewards::table.filter(rewards::organization_id.eq(organization))).execute(db).map(drop)
+    }
+}

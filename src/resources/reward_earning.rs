@@ -1,0 +1,399 @@
+//! `reward_earning`: that a patient has earned a reward, or a part of it. A
+//! reward is earned once.
+
+use std::collections::{HashMap, HashSet};
+
+use actix_web::http::StatusCode;
+use diesel::dsl::{exists, not};
+use diesel::prelude::*;
+use serde::Serialize;
+
+use super::decimal::Decimal;
+use super::group::{self, Group};
+use super::patient::{self, Patient};
+use super::reward::{self, Reward};
+use super::reward_program_activation::{self as activation, Activation};
+use crate::auth::Scope;
+use crate::db::schema::{
+    patient_groups, reward_earning_fulfillments as fulfillments, reward_earnings as earnings,
+    reward_program_activations as activations,
+};
+use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
+use crate::error::{Fault, Faults, Result};
+use crate::id::Id;
+use crate::jsonapi::answer::{Relationship, Relationships};
+use crate::jsonapi::{Filters, Item, Items, Notes, PagingRules, Read, Reference};
+use crate::resource::{Create, Fetch, HasOne, List, Resource, Written};
+use crate::seed::{Seed, Seeded};
+use crate::time::Instant;
+
+/// A row, and what it says of the attributes.
+#[derive(Clone, Debug, Queryable, Insertable, Serialize)]
+#[diesel(table_name = earnings, treat_none_as_default_value = false)]
+pub struct Row {
+    /// The id.
+    #[serde(skip)]
+    pub id: Id,
+    /// The organization of its reward.
+    #[serde(skip)]
+    pub organization_id: Id,
+    /// The group of its reward's program.
+    #[serde(skip)]
+    pub group_id: Id,
+    /// The patient.
+    #[serde(skip)]
+    pub patient_id: Id,
+    /// The activation that its reward belongs to.
+    #[serde(skip)]
+    pub reward_program_activation_id: Id,
+    /// The reward.
+    #[serde(skip)]
+    pub reward_id: Id,
+    /// How much of the reward was earned.
+    pub earned_value: Decimal,
+    /// What that is counted in.
+    pub earned_unit: String,
+    /// When.
+    pub earned_at: Instant,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+    /// The client that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// The client that last changed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_by: Option<String>,
+}
+
+/// An earning: its row, and how far it has come since.
+#[derive(Clone, Debug, Serialize)]
+pub struct Earning {
+    /// The row.
+    #[serde(flatten)]
+    pub row: Row,
+    /// What has become of it.
+    #[serde(flatten)]
+    pub state: State,
+}
+
+/// What has become of an earning.
+#[derive(Clone, Copy, Debug, Default, Queryable, Serialize)]
+pub struct State {
+    /// Whether it may be fulfilled: its activation is over or pays as it goes.
+    pub ready_for_fulfillment: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fulfilled_value: Option<Decimal>,
+    /// When it was fulfilled, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fulfilled_at: Option<Instant>,
+}
+
+/// An earning as a client describes it.
+#[derive(Debug)]
+pub struct NewEarning {
+    earned_value: Option<Decimal>,
+    earned_at: Option<Instant>,
+    reward: Option<Reference>,
+    row: Option<Seeded>,
+}
+
+impl NewEarning {
+    fn read(item: &Item<'_, '_>) -> Self {
+        let Item { attributes, relationships, .. } = item;
+        Self {
+            earned_value: attributes.required_with("earned_value", Decimal::not_negative),
+            earned_at: attributes.required_with("earned_at", Read::read),
+            reward: relationships.required_one("reward", Reward::TYPE, |named| named.required_reference()),
+            row: None,
+        }
+    }
+
+    /// The row, or notes of what stands against it.
+    fn row(
+        &self,
+        scope: &Scope,
+        pointer: &str,
+        reward: &reward::Row,
+        activation: &activation::Row,
+        notes: &Notes,
+    ) -> Option<Row> {
+        let fault = |place: &str, detail: String| notes.faults.add(Fault::body(format!("{pointer}/{place}"), detail));
+        if self.earned_value.is_some_and(|value| value > reward.allocated_value) {
+            let detail = format!("is more than was allocated for the reward, {}", reward.allocated_value);
+            fault("attributes/earned_value", detail);
+        }
+        let (start, end) = (reward.allocated_at, activation.ends_at);
+        if self.earned_at.is_some_and(|at| at <= start || at >= end) {
+            let detail =
+                format!("must be after the reward was allocated, {start}, and before the end of the activation, {end}");
+            fault("attributes/earned_at", detail);
+        }
+        let row = self.row.unwrap_or_else(|| Seeded::now(scope));
+        Some(Row {
+            id: row.id,
+            organization_id: scope.organization,
+            group_id: reward.group_id,
+            patient_id: reward.patient_id,
+            reward_program_activation_id: activation.id,
+            reward_id: reward.id,
+            earned_value: self.earned_value?,
+            earned_unit: reward.allocated_unit.clone(),
+            earned_at: self.earned_at?,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            created_by: Some(scope.client.clone()),
+            updated_by: Some(scope.client.clone()),
+        })
+    }
+}
+
+impl Resource for Earning {
+    const TYPE: &'static str = "reward_earning";
+
+    fn id(&self) -> Id {
+        self.row.id
+    }
+
+    fn relationships(_: &mut Conn, _: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
+        let of = |Self { row, .. }: &Self| {
+            vec![
+                Relationship::one("group", Group::TYPE, row.group_id),
+                Relationship::one("patient", Patient::TYPE, row.patient_id),
+                Relationship::one("reward_program_activation", Activation::TYPE, row.reward_program_activation_id),
+                Relationship::one("reward", Reward::TYPE, row.reward_id),
+            ]
+        };
+        Ok(rows.iter().map(of).collect())
+    }
+}
+
+fn visible<'q>(scope: &Scope) -> earnings::BoxedQuery<'q, Backend> {
+    let mine = earnings::table.filter(earnings::organization_id.eq(scope.organization)).into_boxed();
+    match &scope.groups {
+        None => mine,
+        Some(ids) => mine
+            .filter(earnings::group_id.eq_any(ids.clone()))
+            .filter(earnings::patient_id.eq_any(of_groups(ids.clone()))),
+    }
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of_groups(ids: Vec<Id>) -> _ {
+    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
+}
+
+/// Whether what was earned of an activation may be fulfilled.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn is_ready(now: Instant) -> _ {
+    activations::fulfill_as_earned.or(activations::ends_at.le(now))
+}
+
+impl Fetch for Earning {
+    fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
+        by_id(db, scope, [id])?.remove(&id).ok_or_else(|| Fault::not_found().into())
+    }
+}
+
+/// Those of these earnings that are within the scope.
+///
+/// # Errors
+/// When the database fails.
+pub fn by_id(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Earning>> {
+    let ids: HashSet<Id> = ids.into_iter().collect();
+    let mut known = Vec::new();
+    for chunk in chunks(ids) {
+        let rows = visible(scope).filter(earnings::id.eq_any(chunk)).load::<Row>(db)?;
+        known.extend(rows.into_iter().map(Earning::from));
+    }
+    complete(db, scope, &mut known)?;
+    Ok(known.into_iter().map(|earning| (earning.row.id, earning)).collect())
+}
+
+impl From<Row> for Earning {
+    fn from(row: Row) -> Self {
+        Self { row, state: State::default() }
+    }
+}
+
+/// Adds what has become of earnings.
+fn complete(db: &mut Conn, scope: &Scope, loaded: &mut [Earning]) -> Result<()> {
+    let mut states: HashMap<Id, State> = HashMap::new();
+    for chunk in chunks(loaded.iter().map(|earning| earning.row.id)) {
+        let query = earnings::table
+            .inner_join(activations::table)
+            .left_join(fulfillments::table)
+            .filter(earnings::id.eq_any(chunk))
+            .select((
+                earnings::id,
+                (is_ready(scope.now), fulfillments::fulfilled_value.nullable(), fulfillments::fulfilled_at.nullable()),
+            ));
+        states.extend(query.load::<(Id, State)>(db)?);
+    }
+    for earning in loaded {
+        earning.state = states.remove(&earning.row.id).unwrap_or_default();
+    }
+    Ok(())
+}
+
+impl HasOne<Group> for Earning {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Group> {
+        let earning = Self::fetch(db, scope, id)?;
+        Group::fetch(db, scope, earning.row.group_id)
+    }
+}
+
+impl HasOne<Patient> for Earning {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Patient> {
+        let earning = Self::fetch(db, scope, id)?;
+        Patient::fetch(db, scope, earning.row.patient_id)
+    }
+}
+
+impl HasOne<Activation> for Earning {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Activation> {
+        let earning = Self::fetch(db, scope, id)?;
+        Activation::fetch(db, scope, earning.row.reward_program_activation_id)
+    }
+}
+
+impl HasOne<Reward> for Earning {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Reward> {
+        let earning = Self::fetch(db, scope, id)?;
+        Reward::fetch(db, scope, earning.row.reward_id)
+    }
+}
+
+/// What a list of earnings is filtered by.
+#[derive(Debug)]
+pub struct EarningFilter {
+    groups: Option<Vec<Reference>>,
+    patient: Option<Reference>,
+    ready_for_fulfillment: Option<bool>,
+}
+
+impl List for Earning {
+    const SORTS: &'static [Sort<Self>] = &[
+        Sort {
+            name: "created_at",
+            column: "reward_earnings.created_at",
+            value: SortValue::Instant(|earning| earning.row.created_at),
+        },
+        Sort {
+            name: "updated_at",
+            column: "reward_earnings.updated_at",
+            value: SortValue::Instant(|earning| earning.row.updated_at),
+        },
+    ];
+    const PAGING: PagingRules = PagingRules::ON_REQUEST;
+
+    type Filter = EarningFilter;
+
+    fn filter(filters: &Filters<'_>) -> EarningFilter {
+        let filter = EarningFilter {
+            groups: filters.groups(),
+            patient: filters.reference("filter[patient]"),
+            ready_for_fulfillment: filters.flag("filter[ready_for_fulfillment]"),
+        };
+        filters.require_one_of(&["filter[groups]", "filter[patient]"]);
+        filter
+    }
+
+    fn list(
+        db: &mut Conn,
+        scope: &Scope,
+        filter: &EarningFilter,
+        window: &Window<Self>,
+        faults: &Faults,
+    ) -> Result<Page<Self>> {
+        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
+        let patient =
+            filter.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?.flatten();
+        faults.check()?;
+        let mut page = load_page::<Row, _, _>(db, window, "reward_earnings", || {
+            let mut query = visible(scope);
+            if let Some(groups) = &groups {
+                query = query.filter(earnings::group_id.eq_any(groups.clone()));
+            }
+            if let Some(patient) = patient {
+                query = query.filter(earnings::patient_id.eq(patient));
+            }
+            if let Some(ready) = filter.ready_for_fulfillment {
+                let activation = activations::table
+                    .filter(activations::id.eq(earnings::reward_program_activation_id))
+                    .filter(is_ready(scope.now).eq(ready));
+                let fulfillment = fulfillments::table.filter(fulfillments::reward_earning_id.eq(earnings::id));
+                // Quirk: either value leaves out what is fulfilled already.
+                query = query.filter(exists(activation)).filter(not(exists(fulfillment)));
+            }
+            query
+        })?;
+        complete(db, scope, &mut page.rows)?;
+        Ok(page)
+    }
+}
+
+impl Create for Earning {
+    const CREATED: StatusCode = StatusCode::OK;
+
+    type New = NewEarning;
+    type Options = ();
+
+    fn read(item: &Item<'_, '_>) -> NewEarning {
+        NewEarning::read(item)
+    }
+
+    fn create(
+        db: &mut Conn,
+        scope: &Scope,
+        new: &Items<NewEarning>,
+        (): &(),
+        notes: &Notes,
+    ) -> Result<Vec<Written<Self>>> {
+        db.serialize(scope.organization)?;
+        let rewards = reward::by_id(db, scope, new.items.iter().filter_map(|(_, new)| new.reward.as_ref()?.id))?;
+        let activations = rewards.values().map(|reward| reward.row.reward_program_activation_id);
+        let activations = activation::by_id(db, scope, activations)?;
+        let mut earned: HashSet<Id> =
+            rewards.values().filter(|reward| reward.outcome.is_some()).map(|reward| reward.row.id).collect();
+        let mut rows = Vec::with_capacity(new.items.len());
+        for (pointer, new) in &new.items {
+            let Some(named) = &new.reward else { continue };
+            let Some(Reward { row: reward, .. }) = named.among(&rewards, "reward", &notes.faults) else { continue };
+            if !earned.insert(reward.id) {
+                let detail = "names a reward that is earned already; a reward has only one earning";
+                notes.faults.add(Fault::body("", detail).at(named.source.clone()));
+            }
+            let Some(activation) = activations.get(&reward.reward_program_activation_id) else { continue };
+            rows.extend(new.row(scope, pointer, reward, &activation.row, notes));
+        }
+        notes.check()?;
+        insert_all::<_, Row>(db, earnings::table, &rows)?;
+        let mut created: Vec<_> = rows.into_iter().map(Self::from).collect();
+        complete(db, scope, &mut created)?;
+        Ok(created.into_iter().map(Written::Created).collect())
+    }
+}
+
+impl Seed for Earning {
+    const NAME: &'static str = Self::TYPE;
+
+    type New = NewEarning;
+
+    fn read_seed(item: &Item<'_, '_>) -> NewEarning {
+        NewEarning { row: Some(Seeded::read(item)), ..NewEarning::read(item) }
+    }
+
+    fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {
+        earnings::table.filter(earnings::id.eq_any(ids)).select((earnings::id, earnings::organization_id)).load(db)
+    }
+
+    fn store(db: &mut Conn, scope: &Scope, new: &Items<NewEarning>, notes: &Notes) -> Result<()> {
+        Self::create(db, scope, new, &(), notes).map(drop)
+    }
+
+    fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
+        diesel::delete(earnings::table.filter(earnings::organization_id.eq(organization))).execute(db).map(drop)
+    }
+}

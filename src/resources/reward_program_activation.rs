@@ -1,0 +1,420 @@
+//! `reward_program_activation`: a program that was opened for one patient, with
+//! a budget of its own.
+//!
+//! It is over when it is deactivated or expires, by the gateway's clock. The
+//! totals are never stored: they are counted from its rewards and earnings.
+
+use std::collections::{HashMap, HashSet};
+
+use actix_web::http::StatusCode;
+use diesel::dsl::{count, count_star, sql};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use serde::Serialize;
+
+use super::decimal::Decimal;
+use super::group;
+use super::patient::{self, Patient};
+use super::reward_program::{self, Program};
+use crate::auth::Scope;
+use crate::db::schema::{patient_groups, reward_earnings, reward_program_activations as activations, rewards};
+use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
+use crate::error::{Fault, Faults, Result};
+use crate::id::Id;
+use crate::jsonapi::answer::{Relationship, Relationships};
+use crate::jsonapi::{Filters, Item, Items, Notes, PagingRules, Read, Reference};
+use crate::resource::{Create, Fetch, HasOne, List, Resource, Written};
+use crate::seed::{Seed, Seeded};
+use crate::time::Instant;
+
+/// A row, and what it says of the attributes.
+#[derive(Clone, Debug, Queryable, Insertable, Serialize)]
+#[diesel(table_name = activations, treat_none_as_default_value = false)]
+pub struct Row {
+    /// The id.
+    #[serde(skip)]
+    pub id: Id,
+    /// The organization of its program.
+    #[serde(skip)]
+    pub organization_id: Id,
+    /// The group of its program.
+    #[serde(skip)]
+    pub group_id: Id,
+    /// The patient.
+    #[serde(skip)]
+    pub patient_id: Id,
+    /// The program.
+    #[serde(skip)]
+    pub reward_program_id: Id,
+    /// When it began.
+    pub activated_at: Instant,
+    /// When it was ended, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deactivated_at: Option<Instant>,
+    /// When it ends by itself.
+    pub expires_at: Instant,
+    /// When it is over: the earlier of the two.
+    #[serde(skip)]
+    pub ends_at: Instant,
+    /// Whether what is earned can be fulfilled before it is over.
+    pub fulfill_as_earned: bool,
+    /// What its budget is counted in.
+    pub budget_unit: String,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+    /// The client that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// The client that last changed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_by: Option<String>,
+}
+
+/// An activation: its row, and what follows from the clock and its rewards.
+#[derive(Clone, Debug, Serialize)]
+pub struct Activation {
+    /// The row.
+    #[serde(flatten)]
+    pub row: Row,
+    active: bool,
+    /// What was allocated and earned so far.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// What was allocated and earned.
+#[derive(Clone, Copy, Debug, Default, Queryable, Serialize)]
+pub struct Totals {
+    allocated_count: i64,
+    /// Of all its rewards.
+    pub total_allocated_value: Decimal,
+    earned_count: i64,
+    total_earned_value: Decimal,
+}
+
+/// An activation as a client describes it.
+#[derive(Debug)]
+pub struct NewActivation {
+    activated_at: Option<Instant>,
+    deactivated_at: Option<Instant>,
+    active: Option<bool>,
+    patient: Option<patient::Target>,
+    program: Option<Reference>,
+    row: Option<Seeded>,
+}
+
+impl NewActivation {
+    fn read(item: &Item<'_, '_>) -> Self {
+        let Item { attributes, relationships, .. } = item;
+        Self {
+            activated_at: attributes.required_with("activated_at", Read::read),
+            deactivated_at: attributes.optional("deactivated_at"),
+            active: attributes.optional("active"),
+            patient: relationships.required_one("patient", Patient::TYPE, patient::Target::read),
+            program: relationships
+                .required_one("reward_program", Program::TYPE, |program| program.required_reference()),
+            row: None,
+        }
+    }
+
+    /// The row, or notes of what stands against it.
+    fn row(&self, scope: &Scope, pointer: &str, program: &Program, patient: Id, notes: &Notes) -> Option<Row> {
+        let fault = |place: &str, detail: String| notes.faults.add(Fault::body(format!("{pointer}/{place}"), detail));
+        // A program that is frozen now may have been activated before, as fixtures tell.
+        if program.frozen && self.row.is_none() {
+            fault(
+                "relationships/reward_program/data/id",
+                "names a program that is frozen and cannot be activated".into(),
+            );
+        }
+        let activated_at = self.activated_at?;
+        if !(program.start_at..=program.end_at).contains(&activated_at) {
+            let detail =
+                format!("must be from start_at to end_at of the program, {} to {}", program.start_at, program.end_at);
+            fault("attributes/activated_at", detail);
+        }
+        if self.deactivated_at.is_some_and(|end| end <= activated_at) {
+            fault("attributes/deactivated_at", format!("must be after activated_at, {activated_at}"));
+        }
+        let expires_at = Instant::from_milliseconds(activated_at.milliseconds() + program.duration_active.days());
+        if expires_at.is_none() {
+            fault(
+                "attributes/activated_at",
+                format!("is too late: {} days after it the calendar is over", program.duration_active),
+            );
+        }
+        // Quirk: an activation that is posted as not active, without saying since when, ends now.
+        let ended_now = (self.active == Some(false)).then_some(scope.now);
+        let ends_at = [self.deactivated_at, expires_at, ended_now].into_iter().flatten().min()?;
+        if self.active == Some(true) && ends_at <= scope.now {
+            notes.ignore(format!("{pointer}/attributes/active"));
+        }
+        let row = self.row.unwrap_or_else(|| Seeded::now(scope));
+        Some(Row {
+            id: row.id,
+            organization_id: scope.organization,
+            group_id: program.group_id,
+            patient_id: patient,
+            reward_program_id: program.id,
+            activated_at,
+            deactivated_at: self.deactivated_at,
+            expires_at: expires_at?,
+            ends_at,
+            fulfill_as_earned: program.fulfill_as_earned,
+            budget_unit: program.budget_unit.clone(),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            created_by: Some(scope.client.clone()),
+            updated_by: Some(scope.client.clone()),
+        })
+    }
+}
+
+impl Resource for Activation {
+    const TYPE: &'static str = "reward_program_activation";
+
+    fn id(&self) -> Id {
+        self.row.id
+    }
+
+    fn relationships(_: &mut Conn, _: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
+        let of = |Self { row, .. }: &Self| {
+            vec![
+                Relationship::one("patient", Patient::TYPE, row.patient_id),
+                Relationship::one("reward_program", Program::TYPE, row.reward_program_id),
+            ]
+        };
+        Ok(rows.iter().map(of).collect())
+    }
+}
+
+fn visible<'q>(scope: &Scope) -> activations::BoxedQuery<'q, Backend> {
+    let mine = activations::table.filter(activations::organization_id.eq(scope.organization)).into_boxed();
+    match &scope.groups {
+        None => mine,
+        Some(ids) => mine
+            .filter(activations::group_id.eq_any(ids.clone()))
+            .filter(activations::patient_id.eq_any(of_groups(ids.clone()))),
+    }
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of_groups(ids: Vec<Id>) -> _ {
+    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
+}
+
+impl Fetch for Activation {
+    fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
+        by_id(db, scope, [id])?.remove(&id).ok_or_else(|| Fault::not_found().into())
+    }
+}
+
+/// Those of these activations that are within the scope.
+///
+/// # Errors
+/// When the database fails.
+pub fn by_id(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Activation>> {
+    let ids: HashSet<Id> = ids.into_iter().collect();
+    let mut known = Vec::new();
+    for chunk in chunks(ids) {
+        let rows = visible(scope).filter(activations::id.eq_any(chunk)).load::<Row>(db)?;
+        known.extend(rows.into_iter().map(Activation::from));
+    }
+    complete(db, scope, &mut known)?;
+    Ok(known.into_iter().map(|activation| (activation.row.id, activation)).collect())
+}
+
+impl From<Row> for Activation {
+    fn from(row: Row) -> Self {
+        Self { row, active: false, totals: Totals::default() }
+    }
+}
+
+/// Adds what follows from the clock, the rewards and the earnings.
+fn complete(db: &mut Conn, scope: &Scope, loaded: &mut [Activation]) -> Result<()> {
+    let mut totals: HashMap<Id, Totals> = HashMap::new();
+    for chunk in chunks(loaded.iter().map(|activation| activation.row.id)) {
+        let query = rewards::table
+            .left_join(reward_earnings::table)
+            .filter(rewards::reward_program_activation_id.eq_any(chunk))
+            .group_by(rewards::reward_program_activation_id)
+            .select((
+                rewards::reward_program_activation_id,
+                (
+                    count_star(),
+                    // A sum of BIGINT is a NUMERIC on PostgreSQL.
+                    sql::<BigInt>("CAST(coalesce(sum(rewards.allocated_value), 0) AS BIGINT)"),
+                    count(reward_earnings::id.nullable()),
+                    sql::<BigInt>("CAST(coalesce(sum(reward_earnings.earned_value), 0) AS BIGINT)"),
+                ),
+            ));
+        totals.extend(query.load::<(Id, Totals)>(db)?);
+    }
+    for activation in loaded {
+        activation.active = scope.now < activation.row.ends_at;
+        activation.totals = totals.remove(&activation.row.id).unwrap_or_default();
+    }
+    Ok(())
+}
+
+impl HasOne<Patient> for Activation {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Patient> {
+        let activation = Self::fetch(db, scope, id)?;
+        Patient::fetch(db, scope, activation.row.patient_id)
+    }
+}
+
+impl HasOne<Program> for Activation {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Program> {
+        let activation = Self::fetch(db, scope, id)?;
+        Program::fetch(db, scope, activation.row.reward_program_id)
+    }
+}
+
+/// What a list of activations is filtered by.
+#[derive(Debug)]
+pub struct ActivationFilter {
+    patient: Option<Reference>,
+    groups: Option<Vec<Reference>>,
+    organization: Option<Reference>,
+}
+
+impl List for Activation {
+    const SORTS: &'static [Sort<Self>] = &[
+        Sort {
+            name: "created_at",
+            column: "reward_program_activations.created_at",
+            value: SortValue::Instant(|activation| activation.row.created_at),
+        },
+        Sort {
+            name: "updated_at",
+            column: "reward_program_activations.updated_at",
+            value: SortValue::Instant(|activation| activation.row.updated_at),
+        },
+    ];
+    const PAGING: PagingRules = PagingRules::ON_REQUEST;
+
+    type Filter = ActivationFilter;
+
+    fn filter(filters: &Filters<'_>) -> ActivationFilter {
+        let filter = ActivationFilter {
+            patient: filters.reference("filter[patient]"),
+            groups: filters.groups(),
+            organization: filters.reference("filter[organization]"),
+        };
+        filters.require_one_of(&["filter[patient]", "filter[groups]", "filter[organization]"]);
+        filter
+    }
+
+    fn list(
+        db: &mut Conn,
+        scope: &Scope,
+        filter: &ActivationFilter,
+        window: &Window<Self>,
+        faults: &Faults,
+    ) -> Result<Page<Self>> {
+        if let Some(organization) = &filter.organization {
+            scope.check_organization(organization, faults);
+        }
+        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
+        let patient =
+            filter.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?.flatten();
+        faults.check()?;
+        let mut page = load_page::<Row, _, _>(db, window, "reward_program_activations", || {
+            let mut query = visible(scope);
+            if let Some(patient) = patient {
+                query = query.filter(activations::patient_id.eq(patient));
+            }
+            if let Some(groups) = &groups {
+                query = query.filter(activations::group_id.eq_any(groups.clone()));
+            }
+            query
+        })?;
+        complete(db, scope, &mut page.rows)?;
+        Ok(page)
+    }
+}
+
+impl Create for Activation {
+    const CREATED: StatusCode = StatusCode::OK;
+
+    type New = NewActivation;
+    type Options = ();
+
+    fn read(item: &Item<'_, '_>) -> NewActivation {
+        NewActivation::read(item)
+    }
+
+    fn create(
+        db: &mut Conn,
+        scope: &Scope,
+        new: &Items<NewActivation>,
+        (): &(),
+        notes: &Notes,
+    ) -> Result<Vec<Written<Self>>> {
+        db.serialize(scope.organization)?;
+        let programs =
+            reward_program::by_id(db, scope, new.items.iter().filter_map(|(_, new)| new.program.as_ref()?.id))?;
+        let targets = new.items.iter().filter_map(|(_, new)| new.patient.as_ref());
+        let patients = patient::Targets::look_up(db, scope, targets)?;
+        let patients: Vec<Option<Id>> =
+            new.items.iter().map(|(_, new)| patients.resolve(scope, new.patient.as_ref()?, &notes.faults)).collect();
+        let mut active = active(db, scope, patients.iter().copied().flatten())?;
+        let mut rows = Vec::with_capacity(new.items.len());
+        for ((pointer, new), patient) in new.items.iter().zip(patients) {
+            let program =
+                new.program.as_ref().and_then(|named| named.among(&programs, "reward program", &notes.faults));
+            let (Some(patient), Some(program)) = (patient, program) else { continue };
+            let Some(row) = new.row(scope, pointer, program, patient, notes) else { continue };
+            if row.ends_at > scope.now && !active.insert((row.patient_id, row.reward_program_id)) {
+                let detail =
+                    "names a patient for whom this program is active already; only one activation of it can be";
+                notes.faults.add(Fault::body(format!("{pointer}/relationships/patient"), detail));
+            }
+            rows.push(row);
+        }
+        notes.check()?;
+        insert_all::<_, Row>(db, activations::table, &rows)?;
+        let created = rows.into_iter().map(|row| Self { active: scope.now < row.ends_at, ..Self::from(row) });
+        Ok(created.map(Written::Created).collect())
+    }
+}
+
+/// What is active for these patients: patients and programs.
+fn active(db: &mut Conn, scope: &Scope, patients: impl IntoIterator<Item = Id>) -> Result<HashSet<(Id, Id)>> {
+    let mut active = HashSet::new();
+    for chunk in chunks(patients) {
+        let query = activations::table
+            .filter(activations::patient_id.eq_any(chunk))
+            .filter(activations::ends_at.gt(scope.now))
+            .select((activations::patient_id, activations::reward_program_id));
+        active.extend(query.load::<(Id, Id)>(db)?);
+    }
+    Ok(active)
+}
+
+impl Seed for Activation {
+    const NAME: &'static str = Self::TYPE;
+
+    type New = NewActivation;
+
+    fn read_seed(item: &Item<'_, '_>) -> NewActivation {
+        NewActivation { row: Some(Seeded::read(item)), ..NewActivation::read(item) }
+    }
+
+    fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {
+        let those = activations::table.filter(activations::id.eq_any(ids));
+        those.select((activations::id, activations::organization_id)).load(db)
+    }
+
+    fn store(db: &mut Conn, scope: &Scope, new: &Items<NewActivation>, notes: &Notes) -> Result<()> {
+        Self::create(db, scope, new, &(), notes).map(drop)
+    }
+
+    fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
+        let own = activations::table.filter(activations::organization_id.eq(organization));
+        diesel::delete(own).execute(db).map(drop)
+    }
+}
