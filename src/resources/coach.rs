@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::group;
 use super::identifier::{self, Holder, Holders, Identifier};
 use super::patient::Patient;
+use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{coach_groups, coaches, identifiers, patient_coaches, patient_groups};
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
@@ -85,8 +86,7 @@ impl Fetch for Coach {
 /// What a list of coaches is filtered by.
 #[derive(Debug, Default)]
 pub struct CoachFilter {
-    groups: Option<Vec<Reference>>,
-    organization: Option<Reference>,
+    reach: Reach,
     patient: Option<Id>,
 }
 
@@ -111,8 +111,11 @@ impl List for Coach {
 
     fn filter(filters: &Filters<'_>) -> CoachFilter {
         let filter = CoachFilter {
-            groups: filters.groups(),
-            organization: filters.reference("filter[organization]"),
+            reach: Reach {
+                organization: filters.reference("filter[organization]"),
+                groups: filters.groups(),
+                ..Reach::default()
+            },
             patient: None,
         };
         filters.require_one_of(&["filter[groups]", "filter[organization]"]);
@@ -126,10 +129,7 @@ impl List for Coach {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        if let Some(organization) = &filter.organization {
-            scope.check_organization(organization, faults);
-        }
-        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
+        let Reached { groups, .. } = filter.reach.check(db, scope, faults)?;
         faults.check()?;
         load_page::<Self, _, _>(db, window, "coaches", || {
             let mut query = visible(scope);

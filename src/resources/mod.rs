@@ -14,6 +14,7 @@ pub mod loinc;
 pub mod organization;
 pub mod patient;
 pub mod patient_health_metric;
+pub mod reach;
 pub mod reward;
 pub mod reward_earning;
 pub mod reward_earning_fulfillment;

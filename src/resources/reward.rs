@@ -7,12 +7,13 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::decimal::Decimal;
-use super::group;
-use super::patient::{self, Patient};
+use super::patient::Patient;
+use super::patient::of_groups;
+use super::reach::{Reach, Reached};
 use super::reward_program::{self, Program};
 use super::reward_program_activation::{self as activation, Activation};
 use crate::auth::Scope;
-use crate::db::schema::{patient_groups, reward_earning_fulfillments as fulfillments, reward_earnings, rewards};
+use crate::db::schema::{reward_earning_fulfillments as fulfillments, reward_earnings, rewards};
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
@@ -207,11 +208,6 @@ fn visible<'q>(scope: &Scope) -> rewards::BoxedQuery<'q, Backend> {
     }
 }
 
-#[diesel::dsl::auto_type(no_type_alias)]
-fn of_groups(ids: Vec<Id>) -> _ {
-    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
-}
-
 impl Fetch for Reward {
     fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
         by_id(db, scope, [id])?.remove(&id).ok_or_else(|| Fault::not_found().into())
@@ -280,11 +276,9 @@ impl HasOne<Activation> for Reward {
 /// What a list of rewards is filtered by.
 #[derive(Debug)]
 pub struct RewardFilter {
-    patient: Option<Reference>,
+    reach: Reach,
     activation: Option<Reference>,
     thread: Option<String>,
-    groups: Option<Vec<Reference>>,
-    organization: Option<Reference>,
 }
 
 impl List for Reward {
@@ -306,11 +300,13 @@ impl List for Reward {
 
     fn filter(filters: &Filters<'_>) -> RewardFilter {
         let filter = RewardFilter {
-            patient: filters.reference("filter[patient]"),
+            reach: Reach {
+                organization: filters.reference("filter[organization]"),
+                groups: filters.groups(),
+                patient: filters.reference("filter[patient]"),
+            },
             activation: filters.reference("filter[reward_program_activation]"),
             thread: filters.text("filter[thread]"),
-            groups: filters.groups(),
-            organization: filters.reference("filter[organization]"),
         };
         filters.require_one_of(&[
             "filter[patient]",
@@ -329,12 +325,7 @@ impl List for Reward {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        if let Some(organization) = &filter.organization {
-            scope.check_organization(organization, faults);
-        }
-        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
-        let patient =
-            filter.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?.flatten();
+        let Reached { groups, patient } = filter.reach.check(db, scope, faults)?;
         if let Some(named) = &filter.activation {
             named.among(&activation::by_id(db, scope, named.id)?, "reward program activation", faults);
         }

@@ -9,14 +9,15 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::decimal::Decimal;
-use super::group::{self, Group};
-use super::patient::{self, Patient};
+use super::group::Group;
+use super::patient::Patient;
+use super::patient::of_groups;
+use super::reach::{Reach, Reached};
 use super::reward::{self, Reward};
 use super::reward_program_activation::{self as activation, Activation};
 use crate::auth::Scope;
 use crate::db::schema::{
-    patient_groups, reward_earning_fulfillments as fulfillments, reward_earnings as earnings,
-    reward_program_activations as activations,
+    reward_earning_fulfillments as fulfillments, reward_earnings as earnings, reward_program_activations as activations,
 };
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
@@ -179,11 +180,6 @@ fn visible<'q>(scope: &Scope) -> earnings::BoxedQuery<'q, Backend> {
     }
 }
 
-#[diesel::dsl::auto_type(no_type_alias)]
-fn of_groups(ids: Vec<Id>) -> _ {
-    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
-}
-
 /// Whether what was earned of an activation may be fulfilled.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn is_ready(now: Instant) -> _ {
@@ -268,8 +264,7 @@ impl HasOne<Reward> for Earning {
 /// What a list of earnings is filtered by.
 #[derive(Debug)]
 pub struct EarningFilter {
-    groups: Option<Vec<Reference>>,
-    patient: Option<Reference>,
+    reach: Reach,
     ready_for_fulfillment: Option<bool>,
 }
 
@@ -292,8 +287,11 @@ impl List for Earning {
 
     fn filter(filters: &Filters<'_>) -> EarningFilter {
         let filter = EarningFilter {
-            groups: filters.groups(),
-            patient: filters.reference("filter[patient]"),
+            reach: Reach {
+                groups: filters.groups(),
+                patient: filters.reference("filter[patient]"),
+                ..Reach::default()
+            },
             ready_for_fulfillment: filters.flag("filter[ready_for_fulfillment]"),
         };
         filters.require_one_of(&["filter[groups]", "filter[patient]"]);
@@ -307,9 +305,7 @@ impl List for Earning {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
-        let patient =
-            filter.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?.flatten();
+        let Reached { groups, patient } = filter.reach.check(db, scope, faults)?;
         faults.check()?;
         let mut page = load_page::<Row, _, _>(db, window, "reward_earnings", || {
             let mut query = visible(scope);

@@ -8,10 +8,11 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::decimal::Decimal;
+use super::patient::of_groups;
 use super::patient::{self, Patient};
 use super::reward_earning::{self as earning, Earning};
 use crate::auth::Scope;
-use crate::db::schema::{patient_groups, reward_earning_fulfillments as fulfillments};
+use crate::db::schema::reward_earning_fulfillments as fulfillments;
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
@@ -132,11 +133,6 @@ fn visible<'q>(scope: &Scope) -> fulfillments::BoxedQuery<'q, Backend> {
             .filter(fulfillments::group_id.eq_any(ids.clone()))
             .filter(fulfillments::patient_id.eq_any(of_groups(ids.clone()))),
     }
-}
-
-#[diesel::dsl::auto_type(no_type_alias)]
-fn of_groups(ids: Vec<Id>) -> _ {
-    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
 }
 
 impl Fetch for Fulfillment {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::group::{self, Group};
+use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::reward_programs;
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
@@ -18,7 +19,7 @@ use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::answer::{Relationship, Relationships};
-use crate::jsonapi::{Filters, Item, Items, Notes, Reference};
+use crate::jsonapi::{Filters, Item, Items, Notes};
 use crate::resource::{Create, Fetch, HasOne, List, Resource, Written};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
@@ -179,8 +180,7 @@ impl HasOne<Group> for Program {
 /// What a list of programs is filtered by.
 #[derive(Debug)]
 pub struct ProgramFilter {
-    groups: Option<Vec<Reference>>,
-    organization: Option<Reference>,
+    reach: Reach,
 }
 
 impl List for Program {
@@ -201,8 +201,13 @@ impl List for Program {
     type Filter = ProgramFilter;
 
     fn filter(filters: &Filters<'_>) -> ProgramFilter {
-        let filter =
-            ProgramFilter { groups: filters.groups(), organization: filters.reference("filter[organization]") };
+        let filter = ProgramFilter {
+            reach: Reach {
+                organization: filters.reference("filter[organization]"),
+                groups: filters.groups(),
+                ..Reach::default()
+            },
+        };
         filters.require_one_of(&["filter[groups]", "filter[organization]"]);
         filter
     }
@@ -214,10 +219,7 @@ impl List for Program {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        if let Some(organization) = &filter.organization {
-            scope.check_organization(organization, faults);
-        }
-        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
+        let Reached { groups, .. } = filter.reach.check(db, scope, faults)?;
         faults.check()?;
         load_page::<Self, _, _>(db, window, "reward_programs", || {
             let mut query = visible(scope);

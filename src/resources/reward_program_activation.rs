@@ -13,11 +13,12 @@ use diesel::sql_types::BigInt;
 use serde::Serialize;
 
 use super::decimal::Decimal;
-use super::group;
+use super::patient::of_groups;
 use super::patient::{self, Patient};
+use super::reach::{Reach, Reached};
 use super::reward_program::{self, Program};
 use crate::auth::Scope;
-use crate::db::schema::{patient_groups, reward_earnings, reward_program_activations as activations, rewards};
+use crate::db::schema::{reward_earnings, reward_program_activations as activations, rewards};
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
@@ -200,11 +201,6 @@ fn visible<'q>(scope: &Scope) -> activations::BoxedQuery<'q, Backend> {
     }
 }
 
-#[diesel::dsl::auto_type(no_type_alias)]
-fn of_groups(ids: Vec<Id>) -> _ {
-    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
-}
-
 impl Fetch for Activation {
     fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
         by_id(db, scope, [id])?.remove(&id).ok_or_else(|| Fault::not_found().into())
@@ -276,9 +272,7 @@ impl HasOne<Program> for Activation {
 /// What a list of activations is filtered by.
 #[derive(Debug)]
 pub struct ActivationFilter {
-    patient: Option<Reference>,
-    groups: Option<Vec<Reference>>,
-    organization: Option<Reference>,
+    reach: Reach,
 }
 
 impl List for Activation {
@@ -300,9 +294,11 @@ impl List for Activation {
 
     fn filter(filters: &Filters<'_>) -> ActivationFilter {
         let filter = ActivationFilter {
-            patient: filters.reference("filter[patient]"),
-            groups: filters.groups(),
-            organization: filters.reference("filter[organization]"),
+            reach: Reach {
+                organization: filters.reference("filter[organization]"),
+                groups: filters.groups(),
+                patient: filters.reference("filter[patient]"),
+            },
         };
         filters.require_one_of(&["filter[patient]", "filter[groups]", "filter[organization]"]);
         filter
@@ -315,12 +311,7 @@ impl List for Activation {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        if let Some(organization) = &filter.organization {
-            scope.check_organization(organization, faults);
-        }
-        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
-        let patient =
-            filter.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?.flatten();
+        let Reached { groups, patient } = filter.reach.check(db, scope, faults)?;
         faults.check()?;
         let mut page = load_page::<Row, _, _>(db, window, "reward_program_activations", || {
             let mut query = visible(scope);

@@ -225,7 +225,7 @@ async fn invalid_parameter_of_each_kind_at_once() {
                 error("page[size]", "\"51\" is not a whole number from 0 to 50"),
                 error(
                     "filter[weather]",
-                    "is not a filter of this resource, which knows filter[groups], filter[organization], \
+                    "is not a filter of this resource, which knows filter[organization], filter[groups], \
                  filter[identifier][system], filter[identifier][value], filter[archived], filter[created_at], \
                  filter[updated_at]"
                 ),

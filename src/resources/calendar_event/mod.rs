@@ -14,10 +14,11 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use self::attendee::{Attendee, People};
-use super::group;
+use super::patient::of_groups;
 use super::patient::{self, Patient};
+use super::reach::{Reach, Reached};
 use crate::auth::Scope;
-use crate::db::schema::{calendar_event_attendees as attendees, calendar_events as events, patient_groups};
+use crate::db::schema::{calendar_event_attendees as attendees, calendar_events as events};
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, Within, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
@@ -111,11 +112,6 @@ fn visible<'q>(scope: &Scope) -> events::BoxedQuery<'q, Backend> {
     }
 }
 
-#[diesel::dsl::auto_type(no_type_alias)]
-fn of_groups(ids: Vec<Id>) -> _ {
-    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
-}
-
 /// Those of these events that are within the scope.
 ///
 /// # Errors
@@ -156,9 +152,7 @@ impl HasOne<Patient> for Event {
 /// What a list of events is filtered by.
 #[derive(Debug)]
 pub struct EventFilter {
-    patient: Option<Reference>,
-    groups: Option<Vec<Reference>>,
-    organization: Option<Reference>,
+    reach: Reach,
     attendees: Option<Vec<Reference>>,
     kind: Option<String>,
     completed: Option<bool>,
@@ -204,9 +198,11 @@ impl List for Event {
             range("filter[updated_at]", "calendar_events.updated_at"),
         ];
         let filter = EventFilter {
-            patient: filters.reference("filter[patient]"),
-            groups: filters.groups(),
-            organization: filters.reference("filter[organization]"),
+            reach: Reach {
+                organization: filters.reference("filter[organization]"),
+                groups: filters.groups(),
+                patient: filters.reference("filter[patient]"),
+            },
             attendees: filters.references("filter[attendees]"),
             kind: filters.one_of("filter[type]", &KINDS),
             completed: filters.flag("filter[completed]"),
@@ -223,22 +219,13 @@ impl List for Event {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        if let Some(organization) = &filter.organization {
-            scope.check_organization(organization, faults);
-        }
-        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
-        if let Some(patient) = &filter.patient
-            && patient::known(db, scope, patient.id)?.is_empty()
-        {
-            faults.add(patient::unknown(patient));
-        }
+        let Reached { groups, patient } = filter.reach.check(db, scope, faults)?;
         if let Some(named) = &filter.attendees {
             let people = People::look_up(db, scope, named.iter())?;
             let outside = |named: &&Reference| named.id.is_none_or(|id| !people.has(id));
             faults.extend(named.iter().filter(outside).map(attendee::unknown));
         }
         faults.check()?;
-        let patient = filter.patient.as_ref().and_then(|patient| patient.id);
         let users =
             filter.attendees.as_ref().map(|named| named.iter().filter_map(|named| named.id).collect::<Vec<_>>());
         let mut page = load_page::<Row, _, _>(db, window, "calendar_events", || {

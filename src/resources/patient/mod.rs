@@ -1,7 +1,7 @@
 //! `patient`: the person that all other health data hangs on.
 //!
 //! This file is what a patient looks like and how patients are found;
-//! [`write`] and [`upsert`] are how they come to be and change, [`target`] is how
+//! `write` and `upsert` are how they come to be and change, `target` is how
 //! other resources name them.
 //!
 //! Quirk: a patient shows `updated_at` but, other than most types, no
@@ -19,6 +19,7 @@ use chrono::NaiveDate;
 use diesel::prelude::*;
 use serde::Serialize;
 
+use super::reach::{Reach, Reached};
 use super::{coach, group};
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_coaches, patient_groups, patients};
@@ -63,7 +64,7 @@ pub struct Patient {
     pub phone_numbers: Json,
     /// [`Address`]es.
     pub addresses: Json,
-    /// [`Identifier`]s.
+    /// [`super::identifier::Identifier`]s.
     pub identifiers: Json,
     /// Whether coaching has ended. Read-only over the API.
     pub archived: bool,
@@ -271,8 +272,9 @@ fn visible<'q>(scope: &Scope) -> patients::BoxedQuery<'q, Backend> {
     }
 }
 
+/// The ids of the patients of these groups.
 #[diesel::dsl::auto_type(no_type_alias)]
-fn of_groups(ids: Vec<Id>) -> _ {
+pub fn of_groups(ids: Vec<Id>) -> _ {
     patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
 }
 
@@ -285,8 +287,7 @@ impl Fetch for Patient {
 /// What a list of patients is filtered by.
 #[derive(Debug)]
 pub struct PatientFilter {
-    groups: Option<Vec<Reference>>,
-    organization: Option<Reference>,
+    reach: Reach,
     identifier: Option<(String, String)>,
     archived: Option<bool>,
     created_at: Option<Instants>,
@@ -314,8 +315,11 @@ impl List for Patient {
 
     fn filter(filters: &Filters<'_>) -> PatientFilter {
         let filter = PatientFilter {
-            groups: filters.groups(),
-            organization: filters.reference("filter[organization]"),
+            reach: Reach {
+                organization: filters.reference("filter[organization]"),
+                groups: filters.groups(),
+                ..Reach::default()
+            },
             identifier: filters.pair("filter[identifier][system]", "filter[identifier][value]"),
             archived: filters.flag("filter[archived]"),
             created_at: filters.instants("filter[created_at]"),
@@ -332,10 +336,7 @@ impl List for Patient {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        if let Some(organization) = &filter.organization {
-            scope.check_organization(organization, faults);
-        }
-        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
+        let Reached { groups, .. } = filter.reach.check(db, scope, faults)?;
         faults.check()?;
         load_page::<Self, _, _>(db, window, "patients", || {
             let mut query = visible(scope);

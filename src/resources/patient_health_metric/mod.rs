@@ -9,16 +9,17 @@ mod create;
 use diesel::prelude::*;
 use serde::Serialize;
 
-use super::group;
-use super::patient::{self, Patient};
+use super::patient::Patient;
+use super::patient::of_groups;
+use super::reach::{Reach, Reached};
 use crate::auth::Scope;
-use crate::db::schema::{patient_groups, patient_health_metrics as metrics};
+use crate::db::schema::patient_health_metrics as metrics;
 use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
+use crate::jsonapi::Filters;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::answer::{Relationship, Relationships};
-use crate::jsonapi::{Filters, Reference};
 use crate::resource::{Fetch, HasOne, List, Resource};
 use crate::time::Instant;
 
@@ -35,7 +36,7 @@ pub struct Metric {
     /// The patient.
     #[serde(skip)]
     pub patient_id: Id,
-    /// What was measured: one of [`loinc`]'s types.
+    /// What was measured: one of [`super::loinc`]'s types.
     #[serde(rename = "type")]
     pub kind: String,
     /// The same as a code, as it was sent.
@@ -88,11 +89,6 @@ fn visible<'q>(scope: &Scope) -> metrics::BoxedQuery<'q, Backend> {
     }
 }
 
-#[diesel::dsl::auto_type(no_type_alias)]
-fn of_groups(ids: Vec<Id>) -> _ {
-    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
-}
-
 impl Fetch for Metric {
     fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
         visible(scope).filter(metrics::id.eq(id)).first(db).optional()?.ok_or_else(|| Fault::not_found().into())
@@ -109,9 +105,7 @@ impl HasOne<Patient> for Metric {
 /// What a list of measurements is filtered by.
 #[derive(Debug)]
 pub struct MetricFilter {
-    patient: Option<Reference>,
-    groups: Option<Vec<Reference>>,
-    organization: Option<Reference>,
+    reach: Reach,
 }
 
 impl List for Metric {
@@ -138,9 +132,11 @@ impl List for Metric {
 
     fn filter(filters: &Filters<'_>) -> MetricFilter {
         let filter = MetricFilter {
-            patient: filters.reference("filter[patient]"),
-            groups: filters.groups(),
-            organization: filters.reference("filter[organization]"),
+            reach: Reach {
+                organization: filters.reference("filter[organization]"),
+                groups: filters.groups(),
+                patient: filters.reference("filter[patient]"),
+            },
         };
         filters.require_one_of(&["filter[patient]", "filter[groups]", "filter[organization]"]);
         filter
@@ -153,12 +149,7 @@ impl List for Metric {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        if let Some(organization) = &filter.organization {
-            scope.check_organization(organization, faults);
-        }
-        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
-        let patient =
-            filter.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?.flatten();
+        let Reached { groups, patient } = filter.reach.check(db, scope, faults)?;
         faults.check()?;
         load_page::<Self, _, _>(db, window, "patient_health_metrics", || {
             let mut query = visible(scope);

@@ -1,0 +1,45 @@
+//! How far a list reaches: the filters by organization, groups and patient,
+//! which most lists have.
+
+use super::{group, patient};
+use crate::auth::Scope;
+use crate::db::Conn;
+use crate::error::{Faults, Result};
+use crate::id::Id;
+use crate::jsonapi::Reference;
+
+/// The filters, as far as a list has them and they were sent.
+#[derive(Debug, Default)]
+pub struct Reach {
+    /// `filter[organization]`
+    pub organization: Option<Reference>,
+    /// `filter[groups]`
+    pub groups: Option<Vec<Reference>>,
+    /// `filter[patient]`
+    pub patient: Option<Reference>,
+}
+
+/// What they name, all of it within the scope. The organization is the caller's
+/// and leaves nothing to filter.
+#[derive(Debug)]
+pub struct Reached {
+    /// The groups.
+    pub groups: Option<Vec<Id>>,
+    /// The patient.
+    pub patient: Option<Id>,
+}
+
+impl Reach {
+    /// Looks up what is named. What is not within the scope is noted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn check(&self, db: &mut Conn, scope: &Scope, faults: &Faults) -> Result<Reached> {
+        if let Some(organization) = &self.organization {
+            scope.check_organization(organization, faults);
+        }
+        let groups = self.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
+        let patient = self.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?;
+        Ok(Reached { groups, patient: patient.flatten() })
+    }
+}
