@@ -55,7 +55,7 @@ impl Scope {
 }
 
 /// A row of the join that a bearer token leads to.
-type Found = (Id, String, Option<Instant>, Instant, Option<Instant>);
+type Found = (Id, String, String, Option<Instant>, Instant, Option<Instant>);
 
 /// Finds the scope of a bearer token.
 ///
@@ -65,10 +65,17 @@ pub fn authenticate(db: &mut Conn, bearer: &str, now: Instant) -> Result<Scope> 
     let found: Option<Found> = tokens::table
         .inner_join(clients::table)
         .filter(tokens::access_hash.eq(hash(bearer)))
-        .select((clients::organization_id, clients::id, clients::revoked_at, tokens::expires_at, tokens::revoked_at))
+        .select((
+            clients::organization_id,
+            clients::id,
+            clients::scope,
+            clients::revoked_at,
+            tokens::expires_at,
+            tokens::revoked_at,
+        ))
         .first(db)
         .optional()?;
-    let Some((organization, client, None, expires_at, None)) = found else {
+    let Some((organization, client, reach, None, expires_at, None)) = found else {
         return Err(unauthorized("The bearer token is unknown or was revoked. Get one from POST /pub/oauth/token."));
     };
     if expires_at <= now {
@@ -76,13 +83,13 @@ pub fn authenticate(db: &mut Conn, bearer: &str, now: Instant) -> Result<Scope> 
             "The bearer token has expired. Get a new one from POST /pub/oauth/token, with the refresh token or the client's credentials.",
         ));
     }
-    let groups = groups_of(db, &client)?;
+    let groups = groups_of(db, &client, &reach)?;
     Ok(Scope { organization, groups, client, now })
 }
 
-/// The groups that a client is restricted to; `None` when it is not.
-pub fn groups_of(db: &mut Conn, client: &str) -> Result<Option<Vec<Id>>> {
-    let scope: String = clients::table.find(client).select(clients::scope).first(db)?;
+/// The groups that a client with this scope is restricted to; `None` when it is
+/// not.
+pub fn groups_of(db: &mut Conn, client: &str, scope: &str) -> Result<Option<Vec<Id>>> {
     if scope == "organization" {
         return Ok(None);
     }

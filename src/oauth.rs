@@ -320,7 +320,7 @@ async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
             };
             forget_expired(db, &client.id, now)?;
             diesel::insert_into(tokens::table).values(&row).execute(db)?;
-            let groups = auth::groups_of(db, &client.id)?;
+            let groups = auth::groups_of(db, &client.id, &client.scope)?;
             let scope = Scope { organization: client.organization, groups, client: client.id.clone(), now };
             let token = Token {
                 id: row.id,

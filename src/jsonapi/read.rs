@@ -103,7 +103,7 @@ impl<'a, 'p> Node<'a, 'p> {
             self.fault("must not be blank");
             return None;
         }
-        self.check_length(text, SHORT)
+        Some(text)
     }
 
     /// Reads one of a few texts.
@@ -245,6 +245,11 @@ impl<'a> Object<'a, '_> {
         self.required_with(name, |node| node.filled())
     }
 
+    /// A text that must be there, not blank and short: one that is looked up.
+    pub fn key(&self, name: &'static str) -> Option<String> {
+        self.required_with(name, |node| node.check_length(node.filled()?, SHORT))
+    }
+
     /// Notes that a member is missing.
     pub fn missing(&self, name: &str) {
         self.fault(name, "is required");
@@ -267,7 +272,8 @@ impl<'a> Object<'a, '_> {
 
     /// Whether a fault was noted of a member or below it.
     pub fn is_faulty(&self, name: &str) -> bool {
-        self.notes.faults.any_within(&Pointer::Member(&self.pointer, name).to_string())
+        // Mostly there is none, and then the place need not be written down.
+        self.notes.has_faults() && self.notes.faults.any_within(&Pointer::Member(&self.pointer, name).to_string())
     }
 
     /// An object without members at a member's place.
@@ -373,8 +379,17 @@ impl Read for Tz {
 impl Read for Json {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
         // The text is kept as it is, but must be read once: half a surrogate
-        // pair passes for JSON until somebody decodes it.
-        let _: serde_json::Value = node.parse("a value that other programs can read")?;
+        // pair passes for JSON until somebody decodes it. Most values are plain
+        // and need no decoding.
+        let text = node.raw.get();
+        let plain = match text.as_bytes().first() {
+            Some(b'"') => !text.contains('\\'),
+            Some(b'-' | b'0'..=b'9') => text.len() < 16 && !text.contains(['e', 'E']),
+            _ => false,
+        };
+        if !plain {
+            let _: serde_json::Value = node.parse("a value that other programs can read")?;
+        }
         Some(Self::raw(node.raw))
     }
 }

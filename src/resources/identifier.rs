@@ -43,8 +43,8 @@ impl Read for Identifier {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
         let identifier = node.object(|identifier| Self {
             label: identifier.optional("label"),
-            system: identifier.filled("system").unwrap_or_default(),
-            value: identifier.filled("value").unwrap_or_default(),
+            system: identifier.key("system").unwrap_or_default(),
+            value: identifier.key("value").unwrap_or_default(),
             unique: identifier.optional("unique").unwrap_or(true),
         });
         // One with faults stays in the list, so that the places of the others are right.
@@ -59,7 +59,7 @@ impl Identifier {
             .required_with("identifier", |node| {
                 node.object(|identifier| {
                     identifier.skip(&["label", "unique"]);
-                    let (system, value) = (identifier.filled("system"), identifier.filled("value"));
+                    let (system, value) = (identifier.key("system"), identifier.key("value"));
                     Some((system?, value?))
                 })
             })

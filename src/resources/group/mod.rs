@@ -170,11 +170,7 @@ impl Create for Group {
     type Options = ();
 
     fn read(item: &Item<'_, '_>) -> NewGroup {
-        NewGroup {
-            name: item.attributes.filled("name").unwrap_or_default(),
-            bio: item.attributes.patch("bio"),
-            row: None,
-        }
+        NewGroup { name: item.attributes.key("name").unwrap_or_default(), bio: item.attributes.patch("bio"), row: None }
     }
 
     fn create(

@@ -38,7 +38,7 @@ impl Target {
                 meta.optional_with("query", |query| {
                     query.object(|query| {
                         let organization = query.required_with("organization", Read::read);
-                        let (name, source) = (query.filled("name"), Source::Pointer(query.pointer()));
+                        let (name, source) = (query.key("name"), Source::Pointer(query.pointer()));
                         Some(Self::Query { organization: organization?, name: name?, source })
                     })
                 })
