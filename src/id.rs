@@ -1,4 +1,5 @@
-//! Identifiers of resources: 24 lower-case hex digits, time-ordered.
+//! Identifiers of resources: 24 lower-case hex digits, time-ordered; or a small
+//! number, where people hand out ids.
 //!
 //! The text form is kept as it travels, in the URL, in JSON and in the
 //! database, so an id is never converted on its way. New ids are made here and
@@ -18,7 +19,8 @@ use uuid::Uuid;
 
 use crate::time::Instant;
 
-/// The id of one resource.
+/// The id of one resource. A shorter one is filled up with zero bytes, so that
+/// ids compare as their texts do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Text)]
 pub struct Id([u8; Id::LENGTH]);
@@ -26,21 +28,33 @@ pub struct Id([u8; Id::LENGTH]);
 impl Id {
     const LENGTH: usize = 24;
 
-    /// Reads an id; `None` for any text that is not 24 lower-case hex digits.
+    /// Reads an id; `None` for any text that is neither 24 lower-case hex digits
+    /// nor a positive number of at most nine digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits: [u8; Self::LENGTH] = text.as_bytes().try_into().ok()?;
-        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
+        let is_number = text.bytes().all(|digit| digit.is_ascii_digit()) && !text.starts_with('0');
+        Self::parse_made(text).or_else(|| ((1..=9).contains(&text.len()) && is_number).then(|| Self::of_digits(text)))
+    }
+
+    /// Reads an id that was made here or by another server; `None` for any text
+    /// that is not 24 lower-case hex digits.
+    pub fn parse_made(text: &str) -> Option<Self> {
+        let is_made =
+            text.len() == Self::LENGTH && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        is_made.then(|| Self::of_digits(text))
+    }
+
+    fn of_digits(text: &str) -> Self {
+        let mut digits = [0; Self::LENGTH];
+        for (digit, byte) in digits.iter_mut().zip(text.bytes()) {
+            *digit = byte;
+        }
+        Self(digits)
     }
 
     /// Makes an id that is greater than every id made by this process before.
     pub fn new(now: Instant) -> Self {
         let (seconds, count) = SEQUENCE.lock().unwrap_or_else(PoisonError::into_inner).next(now);
-        let mut digits = [0; Self::LENGTH];
-        let text = format!("{seconds:08x}{:010x}{count:06x}", *PROCESS);
-        for (digit, byte) in digits.iter_mut().zip(text.bytes()) {
-            *digit = byte;
-        }
-        Self(digits)
+        Self::of_digits(&format!("{seconds:08x}{:010x}{count:06x}", *PROCESS))
     }
 
     /// When it was made, to the second: its first eight digits.
@@ -49,10 +63,10 @@ impl Id {
         Instant::from_milliseconds(seconds * 1000)
     }
 
-    /// The 24 digits.
+    /// The digits.
     pub fn as_str(&self) -> &str {
         // Only ASCII digits ever get in, so this cannot fail.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.0).unwrap_or_default().trim_end_matches('\0')
     }
 }
 
@@ -142,10 +156,20 @@ mod tests {
     }
 
     #[test]
-    fn only_24_lower_case_hex_digits_are_an_id() {
-        assert!(Id::parse("65f0c1d2e3a4b5c6d7e8f901").is_some());
+    fn only_24_lower_case_hex_digits_and_small_numbers_are_an_id() {
+        for id in ["65f0c1d2e3a4b5c6d7e8f901", "1", "21", "999999999"] {
+            assert_eq!(Id::parse(id).map(|id| id.to_string()).as_deref(), Some(id));
+            assert_eq!(Id::parse_made(id).is_some(), id.len() == 24, "{id}");
+        }
         for other in [
             "",
+            "0",
+            "07",
+            "-7",
+            "7a",
+            "7 ",
+            "7\0",
+            "1234567890",
             "65F0C1D2E3A4B5C6D7E8F901",
             "65f0c1d2e3a4b5c6d7e8f90",
             "65f0c1d2e3a4b5c6d7e8f90g",
@@ -153,5 +177,11 @@ mod tests {
         ] {
             assert!(Id::parse(other).is_none(), "{other}");
         }
+    }
+
+    #[test]
+    fn ids_are_in_the_order_of_their_texts() {
+        let texts = ["1", "10", "2", "65f0c1d2e3a4b5c6d7e8f901", "7"];
+        assert!(texts.map(|text| Id::parse(text).unwrap()).is_sorted());
     }
 }

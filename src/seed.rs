@@ -110,7 +110,7 @@ impl Seeded {
     /// Reads it from a resource.
     pub fn read(item: &Item<'_, '_>) -> Self {
         let text: String = item.resource.optional("id").unwrap_or_default();
-        let id = Id::parse(&text);
+        let id = Id::parse_made(&text);
         if id.is_none() && !item.resource.is_faulty("id") {
             item.resource.fault("id", format!("{text:?} is not an id: 24 lower-case hex digits"));
         }
@@ -215,7 +215,7 @@ fn by_type<'a>(text: &'a str, notes: &Notes) -> (Option<Id>, Vec<Vec<Unread<'a>>
             if organization.is_some() {
                 node.fault("is a second organization; a fixture is one organization with all that is in it");
             }
-            organization = id.as_deref().and_then(Id::parse);
+            organization = id.as_deref().and_then(Id::parse_made);
         }
     }
     (organization, resources)

@@ -170,7 +170,7 @@ struct OfOrganization {
 }
 
 fn id(text: &str) -> Result<Id, String> {
-    Id::parse(text).ok_or_else(|| "an id is 24 lower-case hex digits".into())
+    Id::parse_made(text).ok_or_else(|| "an id is 24 lower-case hex digits".into())
 }
 
 fn client_id(text: &str) -> Result<String, String> {
