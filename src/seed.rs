@@ -36,6 +36,10 @@ pub trait Seed {
     /// Its name.
     const NAME: &'static str;
 
+    /// Whether each organization numbers its own, so that ids are unique in an
+    /// organization only.
+    const NUMBERED: bool = false;
+
     /// A resource to be, as a fixture describes it.
     type New: 'static;
 
@@ -232,18 +236,20 @@ fn read<T: Seed>(resources: &[Unread<'_>], notes: &Notes) -> Store {
         rows.extend(read.map(|(id, new)| (node.pointer(), id, new)));
     }
     Box::new(move |db, scope, notes| {
-        let mut known = HashMap::new();
+        let mut owners: HashMap<String, HashSet<Id>> = HashMap::new();
         for chunk in chunks(rows.iter().map(|(_, id, _)| id.clone())) {
-            known.extend(T::stored(db, chunk)?);
+            for (id, owner) in T::stored(db, chunk)? {
+                owners.entry(id).or_default().insert(owner);
+            }
         }
         let (mut items, mut there) = (Vec::with_capacity(rows.len()), 0);
         for (pointer, id, new) in rows {
-            match known.get(&id) {
-                None => items.push((pointer, new)),
-                Some(owner) if *owner == scope.organization => there += 1,
-                Some(_) => notes
+            match owners.get(&id) {
+                Some(owners) if owners.contains(&scope.organization) => there += 1,
+                Some(_) if !T::NUMBERED => notes
                     .faults
                     .add(Fault::body(format!("{pointer}/id"), "is the id of something in another organization")),
+                _ => items.push((pointer, new)),
             }
         }
         let stored = items.len();
