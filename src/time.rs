@@ -61,6 +61,11 @@ impl Instant {
         self.0.and_utc().timestamp()
     }
 
+    /// The day, in UTC.
+    pub fn date(self) -> NaiveDate {
+        self.0.date()
+    }
+
     /// The instant so many seconds later.
     #[must_use]
     pub fn plus_seconds(self, seconds: u32) -> Self {

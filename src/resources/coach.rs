@@ -157,7 +157,15 @@ impl HasMany<Coach> for Patient {
 /// # Errors
 /// When the database fails.
 pub fn known<'n>(db: &mut Conn, scope: &Scope, named: impl IntoIterator<Item = &'n Reference>) -> Result<HashSet<Id>> {
-    let ids: HashSet<Id> = named.into_iter().filter_map(|reference| reference.id).collect();
+    among(db, scope, named.into_iter().filter_map(|reference| reference.id))
+}
+
+/// Those of the coaches of these ids that are within the scope.
+///
+/// # Errors
+/// When the database fails.
+pub fn among(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashSet<Id>> {
+    let ids: HashSet<Id> = ids.into_iter().collect();
     let mut known = HashSet::new();
     for chunk in chunks(ids) {
         known.extend(visible(scope).filter(coaches::id.eq_any(chunk)).select(coaches::id).load::<Id>(db)?);
