@@ -14,7 +14,12 @@ use crate::oauth::{self, create_token};
 use crate::resources::calendar_event::Event;
 use crate::resources::calendar_event_response::Response;
 use crate::resources::coach::Coach;
+use crate::resources::email_history::Email;
 use crate::resources::group::Group;
+use crate::resources::health_profile::HealthProfile;
+use crate::resources::health_profile_answer::Answer as HealthAnswer;
+use crate::resources::health_profile_question::Question;
+use crate::resources::health_question_definition::Definition;
 use crate::resources::organization::Organization;
 use crate::resources::patient::Patient;
 use crate::resources::patient_health_metric::Metric;
@@ -44,6 +49,24 @@ fn operations() -> Vec<Resource> {
         at("/reward_program").post(create::<Program>).get(list::<Program>),
         at("/reward_program/{id}").get(fetch::<Program>),
         at("/reward_program/{id}/group").get(related_one::<Program, Group>),
+        at("/email_history").get(list::<Email>),
+        at("/email_history/{id}").get(fetch::<Email>),
+        at("/email_history/{id}/receiver").get(related_one::<Email, Patient>),
+        at("/email_history/{id}/sender").get(related_one::<Email, Coach>),
+        at("/health_profile").get(list::<HealthProfile>),
+        at("/health_profile/{id}").get(fetch::<HealthProfile>),
+        at("/health_profile/{id}/patient").get(related_one::<HealthProfile, Patient>),
+        at("/health_profile/{id}/questions").get(related_many::<HealthProfile, Question>),
+        at("/health_profile_question").get(list::<Question>),
+        at("/health_profile_question/{id}").get(fetch::<Question>),
+        at("/health_profile_question/{id}/answer").get(related_one::<Question, HealthAnswer>),
+        at("/health_profile_question/{id}/profile").get(related_one::<Question, HealthProfile>),
+        at("/health_profile_question/{id}/question_definition").get(related_one::<Question, Definition>),
+        at("/health_profile_answer").get(list::<HealthAnswer>),
+        at("/health_profile_answer/{id}").get(fetch::<HealthAnswer>),
+        at("/health_profile_answer/{id}/patient").get(related_one::<HealthAnswer, Patient>),
+        at("/health_question_definition").get(list::<Definition>),
+        at("/health_question_definition/{id}").get(fetch::<Definition>),
         at("/patient_health_metric").post(create::<Metric>).get(list::<Metric>),
         at("/patient_health_metric/{id}").get(fetch::<Metric>),
         at("/patient_health_metric/{id}/patient").get(related_one::<Metric, Patient>),

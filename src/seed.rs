@@ -20,7 +20,12 @@ use crate::jsonapi::{Item, Items, Node, Notes};
 use crate::resource::Fetch;
 use crate::resources::calendar_event::Event;
 use crate::resources::coach::Coach;
+use crate::resources::email_history::Email;
 use crate::resources::group::Group;
+use crate::resources::health_profile::HealthProfile;
+use crate::resources::health_profile_answer::Answer;
+use crate::resources::health_profile_question::Question;
+use crate::resources::health_question_definition::Definition;
 use crate::resources::organization::Organization;
 use crate::resources::patient::Patient;
 use crate::resources::patient_health_metric::Metric;
@@ -58,7 +63,7 @@ pub trait Seed {
 
 /// The types of fixtures, in the order in which they are stored: each after
 /// those that it refers to.
-const TYPES: [Type; 12] = [
+const TYPES: [Type; 17] = [
     Type::of::<Organization>(),
     Type::of::<Group>(),
     Type::of::<Coach>(),
@@ -71,6 +76,11 @@ const TYPES: [Type; 12] = [
     Type::of::<Fulfillment>(),
     Type::of::<Metric>(),
     Type::of::<Event>(),
+    Type::of::<Definition>(),
+    Type::of::<HealthProfile>(),
+    Type::of::<Question>(),
+    Type::of::<Answer>(),
+    Type::of::<Email>(),
 ];
 
 /// A resource's place in `data`, and its text.

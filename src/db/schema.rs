@@ -282,11 +282,76 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    health_question_definitions (organization_id, id) {
+        organization_id -> Text,
+        id -> Text,
+        category -> Text,
+        format -> Text,
+        requirements -> Text,
+        text -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    health_profiles (id) {
+        id -> Text,
+        organization_id -> Text,
+        patient_id -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    health_profile_questions (id) {
+        id -> Text,
+        organization_id -> Text,
+        patient_id -> Text,
+        definition_id -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    health_profile_answers (id) {
+        id -> Text,
+        organization_id -> Text,
+        patient_id -> Text,
+        question_id -> Text,
+        latest -> Text,
+        history -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    email_histories (id) {
+        id -> Text,
+        organization_id -> Text,
+        receiver_id -> Text,
+        sender_id -> Nullable<Text>,
+        twine_email_id -> Text,
+        email_address -> Text,
+        email_type -> Text,
+        send_time -> Timestamp,
+        status_times -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(tokens -> clients (client_id));
 
 diesel::joinable!(reward_earnings -> rewards (reward_id));
 diesel::joinable!(reward_earnings -> reward_program_activations (reward_program_activation_id));
 diesel::joinable!(reward_earning_fulfillments -> reward_earnings (reward_earning_id));
+diesel::joinable!(health_profile_questions -> patients (patient_id));
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,
     groups,
@@ -307,4 +372,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     rewards,
     reward_earnings,
     reward_earning_fulfillments,
+    health_question_definitions,
+    health_profiles,
+    health_profile_questions,
+    health_profile_answers,
+    email_histories,
 );

@@ -50,8 +50,7 @@ fn metrics() -> BTreeSet<String> {
     let members = ids(members());
     let patient = |resource: &Value| resource["relationships"]["patient"]["data"]["id"].as_str().map(str::to_owned);
     let of_group = |resource: &Value| patient(resource).is_some_and(|patient| members.contains(&patient));
-    let metrics = fixture().into_iter().filter(|resource| resource["type"] == "patient_health_metric");
-    ids(metrics.filter(of_group))
+    ids(fixture().into_iter().filter(|resource| resource["type"] == "patient_health_metric" && of_group(resource)))
 }
 
 /// The coaches of the group and those of its patients.

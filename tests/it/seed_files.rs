@@ -13,7 +13,7 @@ fn counts(report: &str) -> Vec<String> {
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
-const STORED: [&str; 12] = [
+const STORED: [&str; 17] = [
     "organization 1 stored",
     "group 4 stored",
     "coach 5 stored",
@@ -26,6 +26,11 @@ const STORED: [&str; 12] = [
     "reward_earning_fulfillment 4 stored",
     "patient_health_metric 420 stored",
     "calendar_event 25 stored",
+    "health_question_definition 20 stored",
+    "health_profile 34 stored",
+    "health_profile_question 20 stored",
+    "health_profile_answer 185 stored",
+    "email_history 37 stored",
 ];
 
 #[test]

@@ -27,13 +27,22 @@ fn ids(fixture: &str, kind: &str) -> Vec<String> {
 /// Everything in the demo organization, though not all of its measurements.
 fn ids_of_the_demo() -> Vec<String> {
     let metrics = ids(DEMO, "patient_health_metric").into_iter().step_by(50);
-    ["organization", "group", "coach", "patient"].into_iter().flat_map(|kind| ids(DEMO, kind)).chain(metrics).collect()
+    let kinds =
+        ["organization", "group", "coach", "patient", "health_profile", "health_profile_question", "email_history"];
+    kinds.into_iter().flat_map(|kind| ids(DEMO, kind)).chain(metrics).collect()
 }
 
 /// One of each type.
 fn an_id_of_each_type(app: &TestApp) -> Vec<String> {
     let demo = [&app.demo.organization, &app.demo.group, "63e3cad7741e089d927ad21c"];
-    let of_patient = ["64062e37741e089d927ad224", "6407294b741e089d927ad24f"];
+    let of_patient = [
+        "64062e37741e089d927ad224",
+        "6407294b741e089d927ad24f",
+        "64062e37762d5b20787ad601",
+        "64062e37762d5b20787ad633",
+        "640a16b0762d5b20787ad650",
+        "64063141762d5b20787ad787",
+    ];
     demo.into_iter().chain(of_patient).map(str::to_owned).collect()
 }
 
@@ -64,7 +73,15 @@ async fn a_list_holds_the_whole_of_the_clients_organization_and_nothing_else() {
             (app.stranger().await, &app.stranger.organization, STRANGER),
         ];
         for (client, organization, fixture) in clients {
-            for kind in ["group", "coach", "patient", "patient_health_metric", "calendar_event"] {
+            for kind in [
+                "group",
+                "coach",
+                "patient",
+                "patient_health_metric",
+                "calendar_event",
+                "health_profile",
+                "health_profile_answer",
+            ] {
                 let uri = format!("/pub/{kind}?filter[organization]={organization}&page[limit]=1000");
                 let list = client.get(&uri).await.expect_status(200);
                 let expected = ids(fixture, kind);
@@ -106,15 +123,20 @@ async fn an_id_of_another_organization_in_the_path_is_found_as_little_as_one_of_
 }
 
 /// The lists with the filters that take ids: `*` is where one goes.
-const FILTERS: [(&str, &[&str]); 10] = [
+const OF_PATIENTS: &[&str] =
+    &["filter[organization]=*", "filter[groups]=*", "filter[patient]=*", "filter[groups]=OWN&filter[patient]=*"];
+
+const FILTERS: [(&str, &[&str]); 15] = [
     ("/group", &["filter[organization]=*", "filter[organization]=*&filter[name]=Weight+Management"]),
     ("/coach", &["filter[organization]=*", "filter[groups]=*", "filter[group]=*", "filter[groups]=OWN,*"]),
     ("/patient", &["filter[organization]=*", "filter[groups]=*", "filter[group]=*", "filter[groups]=*,OWN"]),
+    ("/patient_health_metric", OF_PATIENTS),
+    ("/health_profile", OF_PATIENTS),
+    ("/health_profile_question", OF_PATIENTS),
+    ("/health_profile_answer", OF_PATIENTS),
+    ("/health_question_definition", &[]),
+    ("/email_history", &["filter[receiver]=*", "filter[sender]=*"]),
     ("/calendar_event", &["filter[organization]=*", "filter[groups]=*", "filter[patient]=*", "filter[attendees]=*"]),
-    (
-        "/patient_health_metric",
-        &["filter[organization]=*", "filter[groups]=*", "filter[patient]=*", "filter[groups]=OWN&filter[patient]=*"],
-    ),
     ("/reward_program", &["filter[organization]=*", "filter[groups]=*"]),
     ("/reward_program_activation", &["filter[groups]=*", "filter[patient]=*"]),
     ("/reward", &["filter[groups]=*", "filter[patient]=*"]),
@@ -136,7 +158,9 @@ async fn a_filter_tells_an_id_of_another_organization_by_nothing_from_one_of_not
                     seen(&stranger.get(&format!("/pub{path}?{filter}")).await)
                 };
                 let nothing = ask(NOWHERE).await;
-                let expected = if filter.contains("patient") || filter.contains("attendees") { 409 } else { 403 };
+                let of_person =
+                    ["patient", "receiver", "sender", "attendees"].iter().any(|person| filter.contains(person));
+                let expected = if of_person { 409 } else { 403 };
                 assert_eq!(nothing.0, expected, "{path}?{filter}: {}", nothing.2);
                 for id in an_id_of_each_type(&app) {
                     assert_eq!(ask(&id).await, nothing, "{path}?{filter} with {id}");

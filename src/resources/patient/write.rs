@@ -17,6 +17,7 @@ use crate::resource::Resource;
 use crate::resource::{Create, Update, Written};
 use crate::resources::coach::{self, Coach};
 use crate::resources::group::{self, Group};
+use crate::resources::health_profile;
 use crate::resources::identifier::{self, Holder, Holders, Identifier};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
@@ -190,7 +191,7 @@ impl Create for Patient {
         }
         notes.check()?;
         groups.insert_new(db)?;
-        batch.insert(db)?;
+        batch.insert(db, scope)?;
         Ok(written)
     }
 }
@@ -258,12 +259,12 @@ struct Batch {
 }
 
 impl Batch {
-    fn insert(&self, db: &mut Conn) -> Result<()> {
+    fn insert(&self, db: &mut Conn, scope: &Scope) -> Result<()> {
         insert_all::<_, Patient>(db, patients::table, &self.patients)?;
         insert_all::<_, identifier::Row>(db, identifiers::table, &self.identifiers)?;
         insert_all::<_, GroupRow>(db, patient_groups::table, &self.groups)?;
         insert_all::<_, CoachRow>(db, patient_coaches::table, &self.coaches)?;
-        Ok(())
+        health_profile::add(db, scope, &self.patients)
     }
 }
 
