@@ -44,6 +44,12 @@ impl Filters<'_> {
         None
     }
 
+    /// Some texts, separated by commas.
+    pub fn texts(&self, name: &'static str) -> Option<Vec<String>> {
+        let text = self.take(name)?;
+        Some(text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect())
+    }
+
     /// The id of one resource.
     pub fn reference(&self, name: &'static str) -> Option<Reference> {
         self.take(name).map(|text| reference(name, text.trim()))
@@ -51,8 +57,7 @@ impl Filters<'_> {
 
     /// The ids of some resources, separated by commas.
     pub fn references(&self, name: &'static str) -> Option<Vec<Reference>> {
-        let text = self.take(name)?;
-        Some(text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(|id| reference(name, id)).collect())
+        Some(self.texts(name)?.iter().map(|id| reference(name, id)).collect())
     }
 
     /// `filter[groups]`, which the vendor's prose also calls `filter[group]`.
@@ -79,6 +84,20 @@ impl Filters<'_> {
         }
     }
 
+    /// One instant.
+    pub fn instant(&self, name: &'static str) -> Option<Instant> {
+        self.parse_instant(name, self.take(name)?)
+    }
+
+    fn parse_instant(&self, name: &str, text: &str) -> Option<Instant> {
+        let instant = Instant::parse(text);
+        if instant.is_none() {
+            let detail = format!("{text:?} is not an RFC 3339 instant with an offset, such as 2026-01-31T08:30:00Z");
+            self.0.fault(name, detail);
+        }
+        instant
+    }
+
     /// A range of instants, `start..end`; either side may be empty.
     pub fn instants(&self, name: &'static str) -> Option<Instants> {
         let text = self.take(name)?;
@@ -86,18 +105,7 @@ impl Filters<'_> {
             self.0.fault(name, format!("{text:?} is not a range: write start..end, either of which may be empty"));
             return None;
         };
-        let side = |text: &str| {
-            if text.is_empty() {
-                return None;
-            }
-            let instant = Instant::parse(text);
-            if instant.is_none() {
-                let detail =
-                    format!("{text:?} is not an RFC 3339 instant with an offset, such as 2026-01-31T08:30:00Z");
-                self.0.fault(name, detail);
-            }
-            instant
-        };
+        let side = |text: &str| if text.is_empty() { None } else { self.parse_instant(name, text) };
         Some(Instants { start: side(start), end: side(end) })
     }
 

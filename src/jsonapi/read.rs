@@ -121,6 +121,16 @@ impl<'a, 'p> Node<'a, 'p> {
         self.check_length(String::read(self)?, SHORT)
     }
 
+    /// Reads an object whose members are nobody's but the client's; they are
+    /// kept to the letter.
+    pub fn free_object(&self) -> Option<Json> {
+        if self.raw.get().starts_with('{') {
+            return Json::read(self);
+        }
+        self.fault(format!("must be an object, not {}", self.form()));
+        None
+    }
+
     fn check_length(&self, text: String, most: usize) -> Option<String> {
         let length = text.chars().count();
         if length > most {
@@ -343,6 +353,23 @@ impl Read for bool {
     }
 }
 
+impl Read for i64 {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        node.parse("a whole number")
+    }
+}
+
+impl Read for Tz {
+    fn read(node: &Node<'_, '_>) -> Option<Self> {
+        let name = String::read(node)?;
+        let zone = name.parse();
+        if zone.is_err() {
+            node.fault(format!("{name:?} is not the IANA name of a time zone, such as America/New_York"));
+        }
+        zone.ok()
+    }
+}
+
 impl Read for Instant {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
         let text = String::read(node)?;
@@ -362,17 +389,6 @@ impl Read for NaiveDate {
             node.fault(format!("{text:?} is not a date in the form YYYY-MM-DD"));
         }
         date
-    }
-}
-
-impl Read for Tz {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        let text = String::read(node)?;
-        let zone = text.parse().ok();
-        if zone.is_none() {
-            node.fault(format!("{text:?} is not the IANA name of a time zone, such as America/New_York"));
-        }
-        zone
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
-use super::{known, unknown};
+use super::known;
 use crate::auth::Scope;
 use crate::db::schema::patient_groups;
 use crate::db::{Conn, chunks};
@@ -110,7 +110,7 @@ impl Targets {
             Target::Named(reference) => {
                 let known = reference.id.filter(|id| self.visible.contains(id));
                 if known.is_none() {
-                    faults.add(unknown(reference));
+                    faults.add(reference.unknown("patient"));
                 }
                 known
             }
