@@ -11,6 +11,8 @@ use crate::call::{Answer, Call, PLAIN, Refuse, error_answer, operation};
 use crate::error::{Fault, Kind, Result};
 use crate::handlers::{create, delete, fetch, list, related_many, related_one, update, upsert};
 use crate::oauth::{self, create_token};
+use crate::resources::action::Action;
+use crate::resources::bundle::Bundle;
 use crate::resources::calendar_event::Event;
 use crate::resources::calendar_event_response::Response;
 use crate::resources::coach::Coach;
@@ -23,6 +25,8 @@ use crate::resources::health_question_definition::Definition;
 use crate::resources::organization::Organization;
 use crate::resources::patient::Patient;
 use crate::resources::patient_health_metric::Metric;
+use crate::resources::patient_plan_summary::Plan;
+use crate::resources::result::HealthResult;
 use crate::resources::reward::Reward;
 use crate::resources::reward_earning::Earning;
 use crate::resources::reward_earning_fulfillment::Fulfillment;
@@ -67,6 +71,14 @@ fn operations() -> Vec<Resource> {
         at("/health_profile_answer/{id}/patient").get(related_one::<HealthAnswer, Patient>),
         at("/health_question_definition").get(list::<Definition>),
         at("/health_question_definition/{id}").get(fetch::<Definition>),
+        at("/action").post(create::<Action>),
+        at("/action/{id}").get(fetch::<Action>).patch(update::<Action>),
+        at("/action/{id}/plan").get(related_one::<Action, Plan>),
+        at("/action/{id}/bundles").get(related_many::<Action, Bundle>),
+        at("/bundle").post(create::<Bundle>),
+        at("/bundle/{id}").get(fetch::<Bundle>).patch(update::<Bundle>),
+        at("/bundle/{id}/plan").get(related_one::<Bundle, Plan>),
+        at("/bundle/{id}/actions").get(related_many::<Bundle, Action>),
         at("/patient_health_metric").post(create::<Metric>).get(list::<Metric>),
         at("/patient_health_metric/{id}").get(fetch::<Metric>),
         at("/patient_health_metric/{id}/patient").get(related_one::<Metric, Patient>),
@@ -92,6 +104,17 @@ fn operations() -> Vec<Resource> {
         at("/reward_program_activation/{id}").get(fetch::<Activation>),
         at("/reward_program_activation/{id}/patient").get(related_one::<Activation, Patient>),
         at("/reward_program_activation/{id}/reward_program").get(related_one::<Activation, Program>),
+        at("/patient_plan_summary").get(list::<Plan>),
+        at("/patient_plan_summary/{id}").get(fetch::<Plan>).patch(update::<Plan>),
+        at("/patient_plan_summary/{id}/actions").get(related_many::<Plan, Action>),
+        at("/patient_plan_summary/{id}/bundles").get(related_many::<Plan, Bundle>),
+        at("/patient_plan_summary/{id}/patient").get(related_one::<Plan, Patient>),
+        at("/patient_plan_summary/{id}/current_results").get(related_many::<Plan, HealthResult>),
+        at("/result").get(list::<HealthResult>),
+        at("/result/{id}").get(fetch::<HealthResult>),
+        at("/result/{id}/patient").get(related_one::<HealthResult, Patient>),
+        at("/result/{id}/action").get(related_one::<HealthResult, Action>),
+        at("/result/{id}/metric").get(related_one::<HealthResult, Metric>),
     ]
 }
 

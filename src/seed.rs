@@ -18,6 +18,8 @@ use crate::jsonapi::Pointer;
 use crate::jsonapi::document::{ClientId, Shape, parse, read_item};
 use crate::jsonapi::{Item, Items, Node, Notes};
 use crate::resource::Fetch;
+use crate::resources::action::Action;
+use crate::resources::bundle::Bundle;
 use crate::resources::calendar_event::Event;
 use crate::resources::coach::Coach;
 use crate::resources::email_history::Email;
@@ -29,6 +31,8 @@ use crate::resources::health_question_definition::Definition;
 use crate::resources::organization::Organization;
 use crate::resources::patient::Patient;
 use crate::resources::patient_health_metric::Metric;
+use crate::resources::patient_plan_summary::Plan;
+use crate::resources::result::HealthResult;
 use crate::resources::reward::Reward;
 use crate::resources::reward_earning::Earning;
 use crate::resources::reward_earning_fulfillment::Fulfillment;
@@ -63,7 +67,7 @@ pub trait Seed {
 
 /// The types of fixtures, in the order in which they are stored: each after
 /// those that it refers to.
-const TYPES: [Type; 17] = [
+const TYPES: [Type; 21] = [
     Type::of::<Organization>(),
     Type::of::<Group>(),
     Type::of::<Coach>(),
@@ -81,6 +85,10 @@ const TYPES: [Type; 17] = [
     Type::of::<Question>(),
     Type::of::<Answer>(),
     Type::of::<Email>(),
+    Type::of::<Plan>(),
+    Type::of::<Action>(),
+    Type::of::<Bundle>(),
+    Type::of::<HealthResult>(),
 ];
 
 /// A resource's place in `data`, and its text.

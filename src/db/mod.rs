@@ -13,6 +13,7 @@ mod page;
 mod pool;
 mod range;
 pub mod schema;
+pub mod views;
 mod writer;
 
 use diesel::connection::SimpleConnection;

@@ -346,6 +346,102 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    patient_plan_summaries (id) {
+        id -> Text,
+        organization_id -> Text,
+        patient_id -> Text,
+        critical -> Nullable<Text>,
+        time_zone -> Nullable<Text>,
+        window_order -> Text,
+        effective_from -> Timestamp,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    actions (id) {
+        id -> Text,
+        organization_id -> Text,
+        plan_id -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        title -> Text,
+        static_title -> Nullable<Text>,
+        effective_from -> Timestamp,
+        effective_to -> Nullable<Timestamp>,
+        tracking -> Bool,
+        thread -> Text,
+        frequency_goal -> Nullable<Text>,
+        identifiers -> Text,
+        details -> Nullable<Text>,
+        intake -> Nullable<Text>,
+        metric_required -> Bool,
+        metrics -> Text,
+        windows -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    bundles (id) {
+        id -> Text,
+        organization_id -> Text,
+        plan_id -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        title -> Text,
+        effective_from -> Timestamp,
+        effective_to -> Nullable<Timestamp>,
+        thread -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    bundle_actions (bundle_id, action_id) {
+        bundle_id -> Text,
+        action_id -> Text,
+        position -> Integer,
+    }
+}
+
+diesel::table! {
+    results (id) {
+        id -> Text,
+        organization_id -> Text,
+        patient_id -> Text,
+        action_id -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        thread -> Text,
+        value -> Nullable<Text>,
+        unit -> Nullable<Text>,
+        skipped -> Bool,
+        annotations -> Text,
+        time_zone -> Nullable<Text>,
+        window_id -> Nullable<Text>,
+        channel -> Nullable<Text>,
+        external_id -> Nullable<Text>,
+        source -> Nullable<Text>,
+        aggregation -> Nullable<Text>,
+        occurred_at -> Timestamp,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        created_by -> Nullable<Text>,
+        updated_by -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(tokens -> clients (client_id));
 
 diesel::joinable!(reward_earnings -> rewards (reward_id));
@@ -377,4 +473,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     health_profile_questions,
     health_profile_answers,
     email_histories,
+    patient_plan_summaries,
+    actions,
+    bundles,
+    bundle_actions,
+    results,
 );

@@ -4,6 +4,8 @@
 //! attributes; what a client may send; `visible`, where every query on the
 //! table starts; an `impl` for each verb.
 
+pub mod action;
+pub mod bundle;
 pub mod calendar_event;
 pub mod calendar_event_response;
 pub mod coach;
@@ -20,7 +22,9 @@ pub mod of_patients;
 pub mod organization;
 pub mod patient;
 pub mod patient_health_metric;
+pub mod patient_plan_summary;
 pub mod reach;
+pub mod result;
 pub mod reward;
 pub mod reward_earning;
 pub mod reward_earning_fulfillment;

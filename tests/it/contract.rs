@@ -18,6 +18,9 @@ const PROFILE: &str = "64062e37762d5b20787ad601";
 const QUESTION: &str = "64062e37762d5b20787ad633";
 const ANSWER: &str = "640a16b0762d5b20787ad650";
 const EMAIL: &str = "64063141762d5b20787ad787";
+const ACTION: &str = "640a0be0741e089d927ad501";
+const BUNDLE: &str = "641331c0741e089d927ad50b";
+const RESULT: &str = "691247c4741e089d927ad51b";
 const JSON_API: &str = "application/vnd.api+json";
 
 /// An operation with a request that it grants.
@@ -62,6 +65,11 @@ fn table(app: &TestApp, token: &str) -> Vec<Good> {
         "relationships": {"calendar_event": {"data": related("calendar_event", EVENT)},
             "user": {"data": related("coach", COACH)}}});
     let key = json!({"identifier": {"system": "ward-book", "value": "W-7"}, "groups": [group]});
+
+    let part = |kind: &str, of: &str| {
+        json!({"type": kind, "attributes": {"type": of, "title": "Stairs", "effective_from": "2026-03-01T00:00:00Z"},
+            "relationships": {"plan": {"data": related("patient_plan_summary", PATIENT)}}})
+    };
 
     vec![
         write("createToken", 201, "", json!({"data": {"type": "token", "attributes": credentials}})),
@@ -109,6 +117,28 @@ fn table(app: &TestApp, token: &str) -> Vec<Good> {
         get("deleteCalendarEvent", EVENT_TO_DELETE, ""),
         get("fetchCalendarEventOwner", EVENT, ""),
         write("createCalendarEventResponse", 201, "", json!({"data": response})),
+        write("createAction", 201, "", json!({"data": part("action", "other_lifestyle")})),
+        get("fetchAction", ACTION, ""),
+        write("updateAction", 200, ACTION, json!({"data": related("action", ACTION)})),
+        get("fetchActionPlan", ACTION, ""),
+        get("fetchActionBundles", ACTION, ""),
+        write("createBundle", 200, "", json!({"data": part("bundle", "fitness")})),
+        get("fetchBundle", BUNDLE, ""),
+        write("updateBundle", 200, BUNDLE, json!({"data": related("bundle", BUNDLE)})),
+        get("fetchBundlePlan", BUNDLE, ""),
+        get("fetchBundleActions", BUNDLE, ""),
+        get("fetchPatientPlanSummaries", "", &in_organization),
+        get("fetchPatientPlanSummary", PATIENT, ""),
+        write("updatePatientPlanSummary", 200, PATIENT, json!({"data": related("patient_plan_summary", PATIENT)})),
+        get("fetchPatientPlanSummaryActions", PATIENT, ""),
+        get("fetchPatientPlanSummaryBundles", PATIENT, ""),
+        get("fetchPatientPlanSummaryPatient", PATIENT, ""),
+        get("fetchPatientPlanSummaryCurrentResults", PATIENT, ""),
+        get("fetchPatientHealthResults", "", &format!("filter[patient]={PATIENT}")),
+        get("fetchPatientHealthResult", METRIC, ""),
+        get("fetchPatientHealthResultPatient", METRIC, ""),
+        get("fetchPatientHealthResultAction", RESULT, ""),
+        get("fetchPatientHealthResultMetric", METRIC, ""),
     ]
     .into_iter()
     .chain(rewards(app))
@@ -495,7 +525,7 @@ const TYPES: &str = "action bundle calendar_event calendar_event_response client
     patient_health_metric patient_plan_summary result reward reward_earning reward_earning_fulfillment reward_program \
     reward_program_activation token user";
 
-const RELATIONSHIPS: &str = "actions answer bundles coach coaches current_results definition group groups metric \
+const RELATIONSHIPS: &str = "action actions answer bundles coach coaches current_results definition group groups metric \
     organization owner patient patients plan profile question_definition questions receiver revoke sender token";
 
 #[actix_web::test]

@@ -9,7 +9,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod actions;
+mod adherence;
 mod bodies;
+mod bundles;
 mod calendar_event_responses;
 mod calendar_events;
 mod clients;
@@ -36,7 +39,9 @@ mod patient_faults;
 mod patient_groups;
 mod patients;
 mod people;
+mod plans;
 mod queries;
+mod results;
 mod reward_programs;
 mod rewards;
 mod seed_files;

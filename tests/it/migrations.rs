@@ -14,7 +14,7 @@ use retwine::id::Id;
 use retwine::resources::group::Group;
 use retwine::time::Instant;
 
-use crate::support::{Database, NOW, each, on_each_database};
+use crate::support::{Database, NOW, TestApp, each, on_each_database};
 
 /// The columns of each table: name, type, whether it may be null.
 type Tables = BTreeMap<String, Vec<(String, String, bool)>>;
@@ -45,7 +45,7 @@ const SQLITE_COLUMNS: &str = "SELECT m.name AS of_table, c.name AS name, c.type 
 
 const POSTGRES_COLUMNS: &str = "SELECT table_name::text AS of_table, column_name::text AS name, data_type::text, \
     is_nullable = 'YES' AS nullable FROM information_schema.columns WHERE table_schema = 'public' \
-    ORDER BY table_name, ordinal_position";
+    AND table_name NOT IN (SELECT table_name FROM information_schema.views) ORDER BY table_name, ordinal_position";
 
 const SQLITE_INDEXES: &str =
     "SELECT tbl_name AS of_table, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
@@ -213,4 +213,22 @@ async fn of_transactions_that_count_and_then_insert_none_is_lost_and_none_counts
         assert_eq!(names, expected.collect::<Vec<_>>());
     })
     .await;
+}
+
+#[actix_web::test]
+async fn patients_of_before_there_were_plans_are_given_theirs() {
+    const STEP: &str = "2026-11-20-000012_create_plans";
+    const DOWN: &str = include_str!("../../migrations/2026-11-20-000012_create_plans/down.sql");
+    const FORGET: &str = "DELETE FROM __diesel_schema_migrations WHERE version = '20261120000012'";
+    for database in each() {
+        let mut db = database.connect();
+        db.batch_execute(&format!("{DOWN} {FORGET}")).unwrap();
+        assert_eq!(migrate(&mut db).unwrap(), [STEP], "{}", database.name());
+        let app = TestApp::new(database).await;
+        let client = app.organization().await;
+        let list = |kind: &str| format!("/pub/{kind}?filter[organization]={}&page[limit]=100", app.demo.organization);
+        let patients = client.get(&list("patient")).await.expect_status(200);
+        let plans = client.get(&list("patient_plan_summary")).await.expect_status(200);
+        assert_eq!((plans.count(), plans.ids()), (34, patients.ids()));
+    }
 }

@@ -13,7 +13,7 @@ fn counts(report: &str) -> Vec<String> {
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
-const STORED: [&str; 17] = [
+const STORED: [&str; 21] = [
     "organization 1 stored",
     "group 4 stored",
     "coach 5 stored",
@@ -31,6 +31,10 @@ const STORED: [&str; 17] = [
     "health_profile_question 20 stored",
     "health_profile_answer 185 stored",
     "email_history 37 stored",
+    "patient_plan_summary 5 stored",
+    "action 12 stored",
+    "bundle 2 stored",
+    "result 9 stored",
 ];
 
 #[test]

@@ -27,8 +27,18 @@ fn ids(fixture: &str, kind: &str) -> Vec<String> {
 /// Everything in the demo organization, though not all of its measurements.
 fn ids_of_the_demo() -> Vec<String> {
     let metrics = ids(DEMO, "patient_health_metric").into_iter().step_by(50);
-    let kinds =
-        ["organization", "group", "coach", "patient", "health_profile", "health_profile_question", "email_history"];
+    let kinds = [
+        "organization",
+        "group",
+        "coach",
+        "patient",
+        "health_profile",
+        "health_profile_question",
+        "email_history",
+        "action",
+        "bundle",
+        "result",
+    ];
     kinds.into_iter().flat_map(|kind| ids(DEMO, kind)).chain(metrics).collect()
 }
 
@@ -42,6 +52,7 @@ fn an_id_of_each_type(app: &TestApp) -> Vec<String> {
         "64062e37762d5b20787ad633",
         "640a16b0762d5b20787ad650",
         "64063141762d5b20787ad787",
+        "640a0be0741e089d927ad501",
     ];
     demo.into_iter().chain(of_patient).map(str::to_owned).collect()
 }
@@ -126,7 +137,7 @@ async fn an_id_of_another_organization_in_the_path_is_found_as_little_as_one_of_
 const OF_PATIENTS: &[&str] =
     &["filter[organization]=*", "filter[groups]=*", "filter[patient]=*", "filter[groups]=OWN&filter[patient]=*"];
 
-const FILTERS: [(&str, &[&str]); 15] = [
+const FILTERS: [(&str, &[&str]); 17] = [
     ("/group", &["filter[organization]=*", "filter[organization]=*&filter[name]=Weight+Management"]),
     ("/coach", &["filter[organization]=*", "filter[groups]=*", "filter[group]=*", "filter[groups]=OWN,*"]),
     ("/patient", &["filter[organization]=*", "filter[groups]=*", "filter[group]=*", "filter[groups]=*,OWN"]),
@@ -142,6 +153,8 @@ const FILTERS: [(&str, &[&str]); 15] = [
     ("/reward", &["filter[groups]=*", "filter[patient]=*"]),
     ("/reward_earning", &["filter[groups]=*", "filter[patient]=*"]),
     ("/reward_earning_fulfillment", &["filter[patient]=*"]),
+    ("/patient_plan_summary", &["filter[organization]=*", "filter[groups]=*", "filter[patient]=*"]),
+    ("/result", &["filter[patient]=*", "filter[patient]=647e09d486f89266d12f13f6&filter[actions]=*"]),
 ];
 
 #[actix_web::test]

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 
 use super::{Address, ArchiveEntry, Patient, PhoneNumber, Statement};
 use crate::auth::Scope;
-use crate::db::schema::{identifiers, patient_coaches, patient_groups, patients};
+use crate::db::schema::{identifiers, patient_coaches, patient_groups, patient_plan_summaries, patients};
 use crate::db::{Conn, Json, insert_all};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
@@ -19,6 +19,7 @@ use crate::resources::coach::{self, Coach};
 use crate::resources::group::{self, Group};
 use crate::resources::health_profile;
 use crate::resources::identifier::{self, Holder, Holders, Identifier};
+use crate::resources::patient_plan_summary as plan;
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -186,6 +187,8 @@ impl Create for Patient {
             let member_of: Vec<_> = targets.filter_map(|target| groups.resolve(scope, target, &notes.faults)).collect();
             batch.groups.extend(GroupRow::of(id, member_of));
             batch.coaches.extend(CoachRow::of(id, changes, &coaches, &notes.faults));
+            // Fixtures may hold plans of their own; they see to patients without one.
+            batch.plans.extend(changes.restored.is_none().then(|| plan::Row::of(&row)));
             batch.patients.push(row.clone());
             written.push(Written::Created(row));
         }
@@ -256,6 +259,7 @@ struct Batch {
     identifiers: Vec<identifier::Row>,
     groups: Vec<GroupRow>,
     coaches: Vec<CoachRow>,
+    plans: Vec<plan::Row>,
 }
 
 impl Batch {
@@ -264,6 +268,7 @@ impl Batch {
         insert_all::<_, identifier::Row>(db, identifiers::table, &self.identifiers)?;
         insert_all::<_, GroupRow>(db, patient_groups::table, &self.groups)?;
         insert_all::<_, CoachRow>(db, patient_coaches::table, &self.coaches)?;
+        insert_all::<_, plan::Row>(db, patient_plan_summaries::table, &self.plans)?;
         health_profile::add(db, scope, &self.patients)
     }
 }
