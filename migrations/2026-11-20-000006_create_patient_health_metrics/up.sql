@@ -18,4 +18,7 @@ CREATE TABLE patient_health_metrics (
 );
 
 CREATE INDEX patient_health_metrics_by_organization ON patient_health_metrics (organization_id, id);
+-- Without the patient in it, a list of one patient reads its whole organization.
+CREATE INDEX patient_health_metrics_of_patient ON patient_health_metrics (organization_id, patient_id, id);
+-- What a duplicate is told by.
 CREATE INDEX patient_health_metrics_by_patient ON patient_health_metrics (patient_id, occurred_at, type);

@@ -19,6 +19,7 @@ CREATE TABLE health_profiles (
 );
 
 CREATE INDEX health_profiles_by_organization ON health_profiles (organization_id, id);
+CREATE INDEX health_profiles_by_patient ON health_profiles (organization_id, patient_id, id);
 
 -- One for each patient and definition, whether or not the patient meets what
 -- the definition requires: patients grow older.
@@ -32,7 +33,7 @@ CREATE TABLE health_profile_questions (
     FOREIGN KEY (organization_id, definition_id) REFERENCES health_question_definitions (organization_id, id)
 );
 
-CREATE INDEX health_profile_questions_by_organization ON health_profile_questions (organization_id, id);
+CREATE INDEX health_profile_questions_by_patient ON health_profile_questions (patient_id, id);
 
 CREATE TABLE health_profile_answers (
     id              TEXT PRIMARY KEY NOT NULL,
@@ -48,6 +49,7 @@ CREATE TABLE health_profile_answers (
 );
 
 CREATE INDEX health_profile_answers_by_organization ON health_profile_answers (organization_id, id);
+CREATE INDEX health_profile_answers_by_patient ON health_profile_answers (organization_id, patient_id, id);
 
 CREATE TABLE email_histories (
     id              TEXT PRIMARY KEY NOT NULL,

@@ -169,7 +169,7 @@ fn describe(report: &Report) -> String {
     let mut lines = vec![report.organization.clone()];
     for (kind, stored, there) in &report.counts {
         let already = if *there > 0 { format!(", {there} there already") } else { String::new() };
-        lines.push(format!("  {kind:<22} {stored} stored{already}"));
+        lines.push(format!("  {kind:<26} {stored} stored{already}"));
     }
     lines.extend(report.ignored.iter().map(|place| format!("  without effect: {place}")));
     lines.join("\n")

@@ -63,7 +63,7 @@ pub struct Email {
 }
 
 /// What can become of an e-mail.
-const STATUSES: [&str; 9] =
+pub const STATUSES: [&str; 9] =
     ["processed", "dropped", "deferred", "bounce", "open", "spamreport", "unsubscribe", "click", "delivered"];
 
 impl Resource for Email {

@@ -231,12 +231,12 @@ pub fn of_patients(db: &mut Conn, scope: &Scope, patients: impl IntoIterator<Ite
     Ok(found)
 }
 
-/// Everybody within the scope who has a profile.
+/// The ids of all profiles within the scope, and of their patients.
 ///
 /// # Errors
 /// When the database fails.
-pub fn patients(db: &mut Conn, scope: &Scope) -> Result<Vec<Id>> {
-    Ok(visible(scope).order(profiles::patient_id).select(profiles::patient_id).load(db)?)
+pub fn all(db: &mut Conn, scope: &Scope) -> Result<Vec<(Id, Id)>> {
+    Ok(visible(scope).order(profiles::id).select((profiles::id, profiles::patient_id)).load(db)?)
 }
 
 /// Gives new patients their profiles, with all questions.

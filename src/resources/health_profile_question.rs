@@ -16,7 +16,7 @@ use super::health_profile_answer::{self as answer, Answer};
 use super::health_question_definition::{self as definition, Audience, Definition};
 use super::of_patients::{OfPatients, of_groups};
 use crate::auth::Scope;
-use crate::db::schema::{health_profile_questions as questions, health_profiles, patients};
+use crate::db::schema::{health_profile_questions as questions, patients};
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
@@ -108,8 +108,9 @@ fn visible<'q>(scope: &Scope, audiences: &[Audience]) -> Query<'q> {
             .and(anybody(genders.is_some()).or(patients::gender.eq_any(genders.clone().unwrap_or_default())));
         query = query.or_filter(asked);
     }
-    // What is filtered from here on narrows all of the above.
-    query = query.filter(questions::organization_id.eq(scope.organization));
+    // What is filtered from here on narrows all of the above. The organization is the patient's: by that of the
+    // questions SQLite would read all of them for the sake of a few.
+    query = query.filter(patients::organization_id.eq(scope.organization));
     match &scope.groups {
         None => query,
         Some(ids) => query.filter(questions::patient_id.eq_any(of_groups(ids.clone()))),
@@ -254,23 +255,29 @@ impl Seed for Question {
     }
 
     fn store(db: &mut Conn, scope: &Scope, new: &Items<Restored>, notes: &Notes) -> Result<()> {
-        notes.check()?;
-        for (pointer, Restored { row, profile, definition }) in &new.items {
+        let patients: HashMap<Id, Id> = health_profile::all(db, scope)?.into_iter().collect();
+        let definitions: HashSet<Id> = definition::all(db, scope)?.iter().map(|definition| definition.id).collect();
+        let unknown = |what: &str, named: &Reference| {
+            let detail = format!("there is no {what} of this id in the organization");
+            notes.faults.add(Fault::body("", detail).at(named.source.clone()));
+        };
+        for (_, Restored { row, profile, definition }) in &new.items {
             let (Some(profile), Some(definition)) = (profile, definition) else { continue };
-            let patients = health_profiles::table
-                .filter(health_profiles::organization_id.eq(scope.organization))
-                .filter(health_profiles::id.nullable().eq(profile.id))
-                .select(health_profiles::patient_id);
-            let this = questions::table
-                .filter(questions::patient_id.eq_any(patients))
-                .filter(questions::definition_id.nullable().eq(definition.id));
-            let changes = (questions::id.eq(row.id), questions::created_at.eq(row.created_at));
-            if diesel::update(this).set(changes).execute(db)? == 0 {
-                let detail = "names a profile or a definition that this organization does not have";
-                notes.faults.add(Fault::body(format!("{pointer}/relationships"), detail));
+            let patient = profile.id.and_then(|id| patients.get(&id));
+            let number = definition.id.filter(|id| definitions.contains(id));
+            if patient.is_none() {
+                unknown("health profile", profile);
             }
+            if number.is_none() {
+                unknown("health question definition", definition);
+            }
+            let (Some(patient), Some(number)) = (patient, number) else { continue };
+            let this =
+                questions::table.filter(questions::patient_id.eq(patient)).filter(questions::definition_id.eq(number));
+            let changes = (questions::id.eq(row.id), questions::created_at.eq(row.created_at));
+            diesel::update(this).set(changes).execute(db)?;
         }
-        Ok(())
+        notes.check()
     }
 
     fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {

@@ -108,7 +108,8 @@ pub enum Requirement {
     },
 }
 
-const GENDERS: [&str; 3] = ["male", "female", "other"];
+/// The genders of patients.
+pub const GENDERS: [&str; 3] = ["male", "female", "other"];
 
 impl Read for Requirement {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
@@ -297,7 +298,7 @@ impl Seed for Definition {
         };
         let rows: Vec<_> = new.items.iter().map(|(_, new)| row(new)).collect();
         insert_all::<_, Definition>(db, definitions::table, &rows)?;
-        let patients = health_profile::patients(db, scope)?;
+        let patients: Vec<_> = health_profile::all(db, scope)?.into_iter().map(|(_, patient)| patient).collect();
         question::add(db, scope, &patients, &rows)
     }
 

@@ -549,7 +549,10 @@ fn what_is_wrong_with_a_fixture_is_named_by_its_place() {
                 "profile": {"data": {"type": "health_profile", "id": "65b000000000000000000009"}},
                 "question_definition": {"data": {"type": "health_question_definition", "id": "1"}}}}"#
                     .to_owned(),
-                vec!["/data/3/relationships"],
+                vec![
+                    "/data/3/relationships/profile/data/id",
+                    "/data/3/relationships/question_definition/data/id",
+                ],
             ),
         ];
         for (more, places) in cases {
