@@ -179,8 +179,8 @@ async fn a_change_is_refused_with_every_fault() {
         assert_eq!(
             refused.errors(),
             "409 InvalidBodyParameter /data/attributes/critical: must be an object, not an array\n\
-             409 InvalidBodyParameter /data/attributes/time_zone: \"Mars/Olympus\" is not a time zone of the IANA \
-             database, such as America/New_York\n\
+             409 InvalidBodyParameter /data/attributes/time_zone: \"Mars/Olympus\" is not the IANA name of a \
+             time zone, such as America/New_York\n\
              409 InvalidBodyParameter /data/attributes/window_order/0/type: must be a string, not a number\n\
              409 InvalidBodyParameter /data/attributes/window_order/1: must be an object, not a number"
         );
