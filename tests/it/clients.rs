@@ -20,7 +20,7 @@ use crate::support::Database;
 #[test]
 fn kitsu_works_unchanged() {
     Client {
-        library: "kitsu",
+        name: "kitsu",
         program: "node".into(),
         import: ["-e", "require.resolve('kitsu/package.json')"],
         script: "kitsu.mjs",
@@ -31,7 +31,7 @@ fn kitsu_works_unchanged() {
 #[test]
 fn requests_oauthlib_works_unchanged() {
     Client {
-        library: "requests-oauthlib",
+        name: "requests-oauthlib",
         program: env::var("RETWINE_TEST_PYTHON").unwrap_or_else(|_| "python3".into()),
         import: ["-c", "import requests_oauthlib"],
         script: "oauth2.py",
@@ -41,7 +41,7 @@ fn requests_oauthlib_works_unchanged() {
 
 /// A library and the script that uses it.
 struct Client {
-    library: &'static str,
+    name: &'static str,
     /// What runs the script.
     program: String,
     /// Its arguments to find out whether the library is there.
@@ -54,12 +54,12 @@ impl Client {
     fn run_on_each_database(&self) {
         if let Err(cause) = self.find() {
             let required = env::var("REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
-            assert!(!required, "REQUIRE_CLIENTS=1, but {} is not there: {cause}", self.library);
-            eprintln!("{} is skipped, because it is not installed; see tests/clients/README.md", self.library);
+            assert!(!required, "REQUIRE_CLIENTS=1, but {} is not there: {cause}", self.name);
+            eprintln!("{} is skipped, because it is not installed; see tests/clients/README.md", self.name);
             return;
         }
         for database in iter::once(Database::empty_sqlite()).chain(Database::empty_postgres()) {
-            eprintln!("{} on {}", self.library, database.name());
+            eprintln!("{} on {}", self.name, database.name());
             self.run(&Demo::start(&database.target));
         }
     }
