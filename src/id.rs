@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use crate::time::Instant;
 
-/// The id of one resource. A shorter one is filled up with zero bytes, so that
-/// ids compare as their texts do.
+/// The id of one resource. A number has leading zeros, and zero bytes after it,
+/// so that ids compare as texts and numbers as numbers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Text)]
 pub struct Id([u8; Id::LENGTH]);
@@ -28,11 +28,16 @@ pub struct Id([u8; Id::LENGTH]);
 impl Id {
     const LENGTH: usize = 24;
 
+    /// Digits of a number.
+    const NUMBER: usize = 9;
+
     /// Reads an id; `None` for any text that is neither 24 lower-case hex digits
     /// nor a positive number of at most nine digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_number = text.bytes().all(|digit| digit.is_ascii_digit()) && !text.starts_with('0');
-        Self::parse_made(text).or_else(|| ((1..=9).contains(&text.len()) && is_number).then(|| Self::of_digits(text)))
+        let is_number = (1..=Self::NUMBER).contains(&text.len())
+            && text.bytes().all(|digit| digit.is_ascii_digit())
+            && !text.starts_with('0');
+        Self::parse_made(text).or_else(|| is_number.then(|| Self::of_digits(&format!("{text:0>0$}", Self::NUMBER))))
     }
 
     /// Reads an id that was made here or by another server; `None` for any text
@@ -65,6 +70,13 @@ impl Id {
 
     /// The digits.
     pub fn as_str(&self) -> &str {
+        let padded = self.padded();
+        if padded.len() == Self::NUMBER { padded.trim_start_matches('0') } else { padded }
+    }
+
+    /// The digits; a number with leading zeros, so that texts of numbers sort as
+    /// the numbers do.
+    pub fn padded(&self) -> &str {
         // Only ASCII digits ever get in, so this cannot fail.
         std::str::from_utf8(&self.0).unwrap_or_default().trim_end_matches('\0')
     }
@@ -180,8 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_in_the_order_of_their_texts() {
-        let texts = ["1", "10", "2", "65f0c1d2e3a4b5c6d7e8f901", "7"];
-        assert!(texts.map(|text| Id::parse(text).unwrap()).is_sorted());
+    fn numbers_are_in_numeric_order() {
+        let ids = ["1", "2", "10", "21", "100", "999999999", "65f0c1d2e3a4b5c6d7e8f901"];
+        let ids = ids.map(|text| Id::parse(text).unwrap());
+        assert!(ids.is_sorted());
+        assert!(ids.each_ref().map(Id::padded).is_sorted());
     }
 }

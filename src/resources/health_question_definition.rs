@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{health_profile, health_profile_question as question};
 use crate::auth::Scope;
 use crate::db::schema::health_question_definitions as definitions;
-use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Json, KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, insert_all, load_page};
 use crate::error::{Error, Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -212,8 +212,29 @@ impl List for Definition {
 
     fn list(db: &mut Conn, scope: &Scope, (): &(), window: &Window<Self>, faults: &Faults) -> Result<Page<Self>> {
         faults.check()?;
-        load_page::<Self, _, _>(db, window, "health_question_definitions", || visible(scope))
+        load_page::<Self, _, _>(db, &by_number(window), "health_question_definitions", || visible(scope))
     }
+}
+
+/// The ids as numbers: as texts, 10 would come before 2.
+static NUMBER: Sort<Definition> = Sort {
+    name: "number",
+    column: "substr('000000000' || health_question_definitions.id, length(health_question_definitions.id) + 1)",
+    value: SortValue::Text(|row| row.id.padded()),
+};
+
+/// The same window with the number as its last key. Cursors need not hold it,
+/// since they hold the id.
+fn by_number(window: &Window<Definition>) -> Window<Definition> {
+    let mut order: Vec<_> =
+        window.order.iter().map(|SortKey { sort, descending }| SortKey { sort, descending: *descending }).collect();
+    let descending = order.last().is_some_and(|key| key.descending);
+    order.push(SortKey { sort: &NUMBER, descending });
+    let mut paging = window.paging.clone();
+    if let Paging::Cursor { after: Some((values, id)), .. } = &mut paging {
+        values.push(KeyValue::Text(id.padded().to_owned()));
+    }
+    Window { order, paging }
 }
 
 /// All definitions of the organization, by their numbers.
@@ -222,7 +243,7 @@ impl List for Definition {
 /// When the database fails.
 pub fn all(db: &mut Conn, scope: &Scope) -> Result<Vec<Definition>> {
     let mut all: Vec<Definition> = visible(scope).load(db)?;
-    all.sort_by_key(|definition| (definition.id.as_str().len(), definition.id));
+    all.sort_by_key(|definition| definition.id);
     Ok(all)
 }
 

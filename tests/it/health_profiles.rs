@@ -258,15 +258,25 @@ async fn a_definition_is_found_by_its_number_in_the_clients_own_organization() {
             assert_eq!(client.get(path).await.expect_status(200).body["data"], expected);
             let list = client.get("/pub/health_question_definition").await.expect_status(200);
             assert_eq!(list.count(), 20);
-            assert_eq!(list.ids()[..4], ["1", "10", "11", "12"]);
-            let mut pages = Vec::new();
-            let mut next = Some("/pub/health_question_definition?page[limit]=7".to_owned());
-            while let Some(uri) = next {
-                let page = client.get(&uri).await.expect_status(200);
-                pages.extend(page.ids());
-                next = page.link("next");
+            let ascending: Vec<_> = (1..=20).map(|number| number.to_string()).collect();
+            let descending: Vec<_> = ascending.iter().rev().cloned().collect();
+            assert_eq!(list.ids(), ascending);
+            for (query, expected) in [
+                ("page[limit]=7", &ascending),
+                ("page[size]=7", &ascending),
+                ("sort=updated_at&page[limit]=7", &ascending),
+                ("sort=-created_at&page[limit]=3", &descending),
+                ("sort=-updated_at,created_at&page[limit]=9", &ascending),
+            ] {
+                let mut pages = Vec::new();
+                let mut next = Some(format!("/pub/health_question_definition?{query}"));
+                while let Some(uri) = next {
+                    let page = client.get(&uri).await.expect_status(200);
+                    pages.extend(page.ids());
+                    next = page.link("next");
+                }
+                assert_eq!(pages, *expected, "{query}");
             }
-            assert_eq!(pages, list.ids());
         }
         let stranger = app.stranger().await;
         stranger.get(path).await.expect_status(404);
