@@ -1,7 +1,9 @@
-//! The three things that a PATCH can say of an attribute.
+//! The three things that a PATCH can say of an attribute, and the two of a
+//! to-one relationship that is required.
 
 use serde::Serialize;
 
+use super::read::Object;
 use crate::db::Json;
 
 /// What a PATCH says of an attribute.
@@ -53,5 +55,26 @@ impl<T: Clone> Patch<T> {
             Self::Null => *attribute = None,
             Self::Value(value) => *attribute = Some(value.clone()),
         }
+    }
+}
+
+impl<'a> Object<'a, '_> {
+    /// The resource identifier of a to-one relationship that a PATCH may replace
+    /// but not clear; `None` when it is to stay.
+    pub fn kept_one<T>(
+        &self,
+        name: &'static str,
+        kind: &str,
+        read: impl Fn(&Object<'a, '_>) -> Option<T>,
+    ) -> Option<T> {
+        self.optional_with(name, |relationship| {
+            relationship.object(|relationship| {
+                relationship.skip_rest();
+                if relationship.member("data").is_some_and(|data| data.is_null()) {
+                    relationship.fault("data", "must not be null: it cannot be cleared; leave it out to keep it");
+                }
+            })
+        });
+        self.to_one(name, kind, read)
     }
 }

@@ -155,12 +155,13 @@ fn day_of_week(node: &Node<'_, '_>) -> Option<u32> {
 }
 
 /// Reads the plan that an action or a bundle belongs to.
-pub fn read_plan(relationships: &Object<'_, '_>, required: bool) -> Option<Reference> {
-    let plan = relationships.to_one("plan", Plan::TYPE, |plan| plan.required_reference());
-    if required && plan.is_none() && !relationships.is_faulty("plan") {
-        relationships.missing("plan");
+pub fn read_plan(relationships: &Object<'_, '_>, new: bool) -> Option<Reference> {
+    let read = |plan: &Object<'_, '_>| plan.required_reference();
+    if new {
+        relationships.required_one("plan", Plan::TYPE, read)
+    } else {
+        relationships.kept_one("plan", Plan::TYPE, read)
     }
-    plan
 }
 
 /// Notes a fault when a change names another plan than the one it is in.

@@ -37,8 +37,12 @@ pub struct Changes {
 }
 
 impl Changes {
-    fn read(item: &Item<'_, '_>, read_attendee: fn(&Node<'_, '_>) -> Option<NewAttendee>) -> Self {
-        let Item { attributes, relationships, .. } = item;
+    fn read(
+        item: &Item<'_, '_>,
+        read_attendee: fn(&Node<'_, '_>) -> Option<NewAttendee>,
+        owner: Option<patient::Target>,
+    ) -> Self {
+        let attributes = item.attributes;
         Self {
             kind: attributes.patch_with("type", |node| node.one_of(&KINDS)),
             time_zone: attributes.patch_with("time_zone", |node| Tz::read(node).map(|zone| zone.name().to_owned())),
@@ -51,22 +55,19 @@ impl Changes {
             completed_at: attributes.patch("completed_at"),
             completed_by: attributes.patch("completed_by"),
             attendees: attributes.patch_with("attendees", |node| node.list(read_attendee)),
-            owner: relationships.to_one("owner", Patient::TYPE, patient::Target::read),
+            owner,
             restored: None,
         }
     }
 
     fn read_new(item: &Item<'_, '_>, read_attendee: fn(&Node<'_, '_>) -> Option<NewAttendee>) -> Self {
-        let changes = Self::read(item, read_attendee);
         for name in ["type", "start_at", "title", "attendees"] {
             if !item.attributes.has(name) {
                 item.attributes.missing(name);
             }
         }
-        if changes.owner.is_none() && !item.relationships.is_faulty("owner") {
-            item.relationships.missing("owner");
-        }
-        changes
+        let owner = item.relationships.required_one("owner", Patient::TYPE, patient::Target::read);
+        Self::read(item, read_attendee, owner)
     }
 
     /// The people that are named, the owner aside.
@@ -241,7 +242,8 @@ impl Update for Event {
     type Changes = Changes;
 
     fn changes(item: &Item<'_, '_>) -> Changes {
-        let changes = Changes::read(item, NewAttendee::read);
+        let owner = item.relationships.kept_one("owner", Patient::TYPE, patient::Target::read);
+        let changes = Changes::read(item, NewAttendee::read, owner);
         let cleared = [
             ("type", changes.kind == Patch::Null),
             ("start_at", changes.start_at == Patch::Null),
