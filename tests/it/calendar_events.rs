@@ -389,6 +389,13 @@ async fn a_change_is_held_against_what_is_there() {
              409 InvalidBodyParameter /data/attributes/type: cannot be changed; this event is and remains a telephone-call"
         );
         assert_eq!(faults(json!({"type": null})).await, "409 InvalidBodyParameter /data/attributes/type: is required");
+        for nobody in ["me", OSTRANDER] {
+            assert_eq!(
+                faults(json!({"completed_by": nobody})).await,
+                "409 InvalidBodyParameter /data/attributes/completed_by: there is no coach of this id within the scope of \
+                 the token"
+            );
+        }
         assert_eq!(
             faults(json!({"start_at": "2026-03-05T10:30:00-05:00"})).await,
             "409 InvalidBodyParameter /data/attributes/end_at: must not be before start_at"

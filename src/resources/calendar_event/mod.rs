@@ -125,6 +125,8 @@ pub fn known<'n>(db: &mut Conn, scope: &Scope, named: impl IntoIterator<Item = &
     Ok(known)
 }
 
+// Quirk: nobody is left out, not even who is outside the caller's groups: a client sends the list back to change it,
+// and who is missing there is uninvited.
 fn load_attendees(db: &mut Conn, events: &mut [Event]) -> Result<()> {
     let mut found = attendee::load(db, events.iter().map(Event::id))?;
     for event in events {

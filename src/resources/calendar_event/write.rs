@@ -98,7 +98,7 @@ impl Changes {
         match &self.completed_by {
             Patch::Absent => {}
             Patch::Null => row.completed_by = None,
-            Patch::Value(named) if named.id == row.completed_by => {}
+            Patch::Value(named) if named.id.is_some() && named.id == row.completed_by => {}
             Patch::Value(named) => {
                 row.completed_by = named.id.filter(|id| known.people.coaches.contains(id));
                 if row.completed_by.is_none() {
