@@ -520,7 +520,8 @@ fn what_is_wrong_with_a_fixture_is_named_by_its_place() {
             (
                 r#"{"type": "health_question_definition", "id": "007", "attributes": {"category": "sports",
                 "text": "Well?", "format": {"data": [{"label": "Yes"}]}, "requirements": [{"property": "height"},
-                {"property": "age"}, {"property": "age", "shouldBeLessThan": 12.5}, {"property": "gender", "value": "f"}]}}"#
+                {"property": "age"}, {"property": "age", "shouldBeLessThan": 12.5}, {"property": "gender", "value": "f"},
+                {"property": "age", "shouldBeEqual": true}, {"property": "age", "shouldBeEqual": 1, "value": "old"}]}}"#
                     .to_owned(),
                 vec![
                     "/data/3/id",
@@ -532,6 +533,9 @@ fn what_is_wrong_with_a_fixture_is_named_by_its_place() {
                     "/data/3/attributes/requirements/2/shouldBeLessThan",
                     "/data/3/attributes/requirements/3/value",
                     "/data/3/attributes/requirements/3/shouldBeEqual",
+                    "/data/3/attributes/requirements/4/value",
+                    "/data/3/attributes/requirements/5/shouldBeEqual",
+                    "/data/3/attributes/requirements/5/value",
                 ],
             ),
             (answer("", ""), vec![
@@ -604,6 +608,40 @@ async fn definitions_that_come_later_are_put_to_everybody() {
         let question = client.get("/pub/health_profile_question/65b000000000000000000006").await.expect_status(200);
         assert_eq!(definition_of(&question.body["data"]), 21);
         client.get(&format!("/pub/health_profile/{PROFILE}")).await.expect_status(404);
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_question_can_be_for_one_age_or_for_every_other() {
+    on_each_database(async |app| {
+        let operator = Operator::of(&app.database);
+        let only = json!({"property": "age", "shouldBeEqual": true, "value": "64"});
+        let others = json!({"property": "age", "shouldBeEqual": false, "value": "64"});
+        let definition = |number: &str, requirement: &Value| {
+            json!({"type": "health_question_definition", "id": number, "attributes": {"category": "mental_wellbeing",
+                "text": "Do you sing?", "format": {"type": "yes_no"}, "requirements": [requirement]}})
+        };
+        let organization =
+            json!({"type": "organization", "id": app.demo.organization, "attributes": {"name": "Riverbend"}});
+        let data = json!({"data": [organization, definition("21", &only), definition("22", &others)]});
+        operator.run(&["seed", &operator.file("ages.json", &data.to_string())]).done();
+
+        let of_ostrander = async || {
+            let asked = asked(&app.organization().await, OSTRANDER).await;
+            [21, 22].map(|number| asked.contains(&number))
+        };
+        let client = app.organization().await;
+        let shown = client.get("/pub/health_question_definition/21").await.expect_status(200);
+        assert_eq!(shown.body["data"]["attributes"]["requirements"], json!([only]));
+        let (day, year) = (24 * 60 * 60, 365 * 24 * 60 * 60);
+        assert_eq!(of_ostrander().await, [true, false]);
+        app.advance(170 * day);
+        assert_eq!(of_ostrander().await, [false, true], "she is 65");
+        app.advance(-2 * year);
+        assert_eq!(of_ostrander().await, [false, true], "she is 63");
+        let without_birth_date = asked(&app.organization().await, NAKAMORI).await;
+        assert!(!without_birth_date.contains(&21) && !without_birth_date.contains(&22));
     })
     .await;
 }
