@@ -72,6 +72,12 @@ impl Instant {
         Self(self.0 + Duration::seconds(i64::from(seconds)))
     }
 
+    /// The instant so much earlier; this one, where the years have not begun.
+    #[must_use]
+    pub fn earlier(self, by: Duration) -> Self {
+        Self::from_milliseconds(self.milliseconds() - by.num_milliseconds()).unwrap_or(self)
+    }
+
     /// The date that calendars show at this instant, in this time zone.
     pub fn date_in(self, zone: Tz) -> NaiveDate {
         self.0.and_utc().with_timezone(&zone).date_naive()

@@ -1,5 +1,7 @@
 //! Adherence: what is due and done in the week of the plan's time zone.
 
+use chrono::Duration;
+use retwine::time::Instant;
 use serde_json::{Value, json};
 
 use crate::support::{Client, on_each_database};
@@ -19,9 +21,9 @@ async fn act(client: &Client, kind: &str, attributes: Value) -> String {
     client.post("/pub/action", &action).await.expect_status(201).id()
 }
 
-async fn weigh(client: &Client, occurred_at: &str) {
+async fn weigh(client: &Client, occurred_at: impl ToString) {
     let metric = json!({"data": {"type": "patient_health_metric",
-        "attributes": {"type": "weight", "value": 80, "occurred_at": occurred_at},
+        "attributes": {"type": "weight", "value": 80, "occurred_at": occurred_at.to_string()},
         "relationships": {"patient": {"data": {"type": "patient", "id": THIRUNELVAN}}}}});
     client.post("/pub/patient_health_metric", &metric).await.expect_status(200);
 }
@@ -98,6 +100,37 @@ async fn what_was_skipped_is_not_done() {
         let client = app.organization().await;
         let found = adherence(&client, "/pub/action/64133148741e089d927ad507").await;
         assert_eq!(found, json!({"due": 6, "complete": 3, "streak": {"count": 0}}));
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_streak_is_as_long_as_it_is() {
+    on_each_database(async |app| {
+        let client = app.organization().await;
+        let id = act(&client, "weight", json!({"effective_from": "2025-06-01T03:00:00Z"})).await;
+        let zone = json!({"data": {"type": "patient_plan_summary", "attributes": {"time_zone": "America/New_York"}}});
+        client.patch(&format!("/pub/patient_plan_summary/{THIRUNELVAN}"), &zone).await.expect_status(200);
+        let path = format!("/pub/action/{id}");
+        let streak = async || adherence(&client, &path).await["streak"]["count"].clone();
+        let weigh_in = |days_ago: i64| {
+            let at = Instant::parse("2026-03-02T09:00:00Z").unwrap().earlier(Duration::days(days_ago));
+            weigh(&client, at)
+        };
+        // Around the day, 35 days ago, before which results are only read to see a streak to its end.
+        for (days_ago, expected) in [(0..34, 34), (34..35, 35), (36..60, 35), (35..36, 60)] {
+            for day in days_ago {
+                weigh_in(day).await;
+            }
+            assert_eq!(streak().await, expected);
+        }
+        // Since the first day, which in New York is the 31st of May; a result of it came before the action did.
+        for day in 60..275 {
+            weigh_in(day).await;
+        }
+        assert_eq!(streak().await, 275);
+        weigh(&client, "2025-05-31T05:00:00Z").await;
+        assert_eq!(streak().await, 276);
     })
     .await;
 }

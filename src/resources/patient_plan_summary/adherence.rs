@@ -58,53 +58,71 @@ impl Adherence {
 
     /// That of actions, in their order.
     ///
+    /// The results of the last weeks tell most of it. Only where no due day was
+    /// missed since then are the older ones read, too.
+    ///
     /// # Errors
     /// When the database fails.
     pub fn of_actions(db: &mut Conn, actions: &[action::Row], now: Instant) -> Result<Vec<Self>> {
-        let owners = owners(db, actions)?;
-        let zone_of = |action: &action::Row| owners.get(&action.plan_id).map_or(Tz::UTC, |(_, zone)| *zone);
-        let zones: HashMap<Id, Tz> = actions.iter().map(|action| (action.id, zone_of(action))).collect();
-        let mut done: HashMap<Id, Days> = HashMap::new();
-        for (action, at) in results(db, actions, &owners)? {
-            let day = at.date_in(zones.get(&action).copied().unwrap_or(Tz::UTC));
-            let latest = done.entry(action).or_default().entry(day).or_default();
-            *latest = at.max(*latest);
-        }
+        let owners = Owners::of(db, actions)?;
+        let recently = now.earlier(RECENT);
+        let mut done = done_since(db, actions.iter().collect(), &owners, recently)?;
         let none = Days::new();
+        let is_unbroken = |action: &&action::Row| {
+            let zone = owners.zone_of(action);
+            let done = done.get(&action.id).unwrap_or(&none);
+            let missed = Schedule::of(action, zone).back_from(now.date_in(zone)).find(|day| !done.contains_key(day));
+            missed.is_some_and(|day| day <= recently.date_in(zone))
+        };
+        let unbroken: Vec<_> = actions.iter().filter(is_unbroken).collect();
+        if let Some(first) = unbroken.iter().map(|action| action.effective_from).min() {
+            done.extend(done_since(db, unbroken, &owners, first.earlier(Duration::days(1)))?);
+        }
         let adherence = |action: &action::Row| {
-            let zone = zone_of(action);
+            let zone = owners.zone_of(action);
             Self::of(&Schedule::of(action, zone), done.get(&action.id).unwrap_or(&none), now.date_in(zone))
         };
         Ok(actions.iter().map(adherence).collect())
     }
 }
 
-/// The patients of plans and their time zones; UTC without one.
-type Owners = HashMap<Id, (Id, Tz)>;
+/// How long ago results are read from at first; at least the week that is
+/// counted.
+const RECENT: Duration = Duration::weeks(5);
 
-fn owners(db: &mut Conn, actions: &[action::Row]) -> Result<Owners> {
-    let ids: HashSet<Id> = actions.iter().map(|action| action.plan_id).collect();
-    let mut owners = Owners::new();
-    for chunk in chunks(ids) {
-        let query = plans::table.filter(plans::id.eq_any(chunk));
-        for (plan, patient, zone) in
-            query.select((plans::id, plans::patient_id, plans::time_zone)).load::<(Id, Id, Option<String>)>(db)?
-        {
-            let zone = zone.and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC);
-            owners.insert(plan, (patient, zone));
+/// The patients of plans and their time zones; UTC without one.
+struct Owners(HashMap<Id, (Id, Tz)>);
+
+impl Owners {
+    fn of(db: &mut Conn, actions: &[action::Row]) -> Result<Self> {
+        let ids: HashSet<Id> = actions.iter().map(|action| action.plan_id).collect();
+        let mut owners = HashMap::new();
+        for chunk in chunks(ids) {
+            let query = plans::table.filter(plans::id.eq_any(chunk));
+            for (plan, patient, zone) in
+                query.select((plans::id, plans::patient_id, plans::time_zone)).load::<(Id, Id, Option<String>)>(db)?
+            {
+                let zone = zone.and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC);
+                owners.insert(plan, (patient, zone));
+            }
         }
+        Ok(Self(owners))
     }
-    Ok(owners)
+
+    fn zone_of(&self, action: &action::Row) -> Tz {
+        self.0.get(&action.plan_id).map_or(Tz::UTC, |(_, zone)| *zone)
+    }
 }
 
-/// When each of the actions was done: the results of its thread.
-fn results(db: &mut Conn, actions: &[action::Row], owners: &Owners) -> Result<Vec<(Id, Instant)>> {
-    let mut found = Vec::new();
+/// When each of the actions was done since then: the results of its thread.
+fn done_since(db: &mut Conn, actions: Vec<&action::Row>, owners: &Owners, since: Instant) -> Result<HashMap<Id, Days>> {
+    let zones: HashMap<Id, Tz> = actions.iter().map(|action| (action.id, owners.zone_of(action))).collect();
+    let mut done: HashMap<Id, Days> = HashMap::new();
     for chunk in chunks(actions) {
         let ids = chunk.iter().map(|action| action.id);
         // The join would do without the patients, but not SQLite: it would read the results of everybody.
         let patients: HashSet<Id> =
-            chunk.iter().filter_map(|action| owners.get(&action.plan_id)).map(|(patient, _)| *patient).collect();
+            chunk.iter().filter_map(|action| owners.0.get(&action.plan_id)).map(|(patient, _)| *patient).collect();
         let of_thread = all_results::patient_id.eq(plans::patient_id).and(all_results::thread.eq(actions::thread));
         let query = actions::table
             .inner_join(plans::table.on(plans::id.eq(actions::plan_id)))
@@ -112,10 +130,15 @@ fn results(db: &mut Conn, actions: &[action::Row], owners: &Owners) -> Result<Ve
             .filter(actions::id.eq_any(ids))
             .filter(all_results::patient_id.eq_any(patients))
             .filter(all_results::skipped.eq(false))
+            .filter(all_results::occurred_at.ge(since))
             .select((actions::id, all_results::occurred_at));
-        found.extend(query.load::<(Id, Instant)>(db)?);
+        for (action, at) in query.load::<(Id, Instant)>(db)? {
+            let day = at.date_in(zones.get(&action).copied().unwrap_or(Tz::UTC));
+            let latest = done.entry(action).or_default().entry(day).or_default();
+            *latest = at.max(*latest);
+        }
     }
-    Ok(found)
+    Ok(done)
 }
 
 /// How often an action is to be done, as the API writes it.
