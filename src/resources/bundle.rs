@@ -148,10 +148,9 @@ impl Resource for Bundle {
 
     fn relationships(_: &mut Conn, _: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
         let of = |bundle: &Self| {
-            let plan = Linkage::One(Some(Identifier::new(Plan::TYPE, bundle.row.plan_id)));
             let actions = bundle.actions.iter().map(|id| Identifier::new(Action::TYPE, *id)).collect();
             vec![
-                Relationship { name: "plan", data: plan },
+                Relationship::one("plan", Plan::TYPE, bundle.row.plan_id),
                 Relationship { name: "actions", data: Linkage::Many(actions) },
             ]
         };

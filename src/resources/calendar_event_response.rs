@@ -17,7 +17,7 @@ use crate::db::{Conn, chunks};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Identifier, Linkage, Relationship, Relationships};
-use crate::jsonapi::{Item, Items, Notes, Object, Read, Reference};
+use crate::jsonapi::{Item, Items, Notes, Read, Reference};
 use crate::resource::{Create, Resource, Written};
 
 /// A response, and its attributes.
@@ -54,10 +54,9 @@ impl Resource for Response {
 
     fn relationships(_: &mut Conn, _: &Scope, responses: &[Self]) -> Result<Vec<Relationships>> {
         let relationships = |response: &Self| {
-            let event = Identifier::new(Event::TYPE, response.event);
             vec![
                 Relationship { name: "user", data: Linkage::One(Some(response.user.clone())) },
-                Relationship { name: "calendar_event", data: Linkage::One(Some(event)) },
+                Relationship::one("calendar_event", Event::TYPE, response.event),
             ]
         };
         Ok(responses.iter().map(relationships).collect())
@@ -70,14 +69,11 @@ impl NewResponse {
         let response = Self {
             attendee: attributes.required_with("attendee", Read::read),
             status: attributes.required_with("response_status", |node| node.one_of(&RESPONSES)).unwrap_or_default(),
-            event: relationships.to_one("calendar_event", Event::TYPE, reference),
-            user: relationships.to_one_of("user", &USERS, |kind, user| Some((kind, reference(user)?))),
+            event: relationships.required_one("calendar_event", Event::TYPE, |event| event.required_reference()),
+            user: relationships.to_one_of("user", &USERS, |kind, user| Some((kind, user.required_reference()?))),
         };
-        let related = [("calendar_event", response.event.is_some()), ("user", response.user.is_some())];
-        for (name, there) in related {
-            if !there && !relationships.is_faulty(name) {
-                relationships.missing(name);
-            }
+        if response.user.is_none() && !relationships.is_faulty("user") {
+            relationships.missing("user");
         }
         response
     }
@@ -118,14 +114,6 @@ const USER: &str = "user";
 
 /// The types that a user may be given.
 const USERS: [&str; 3] = [USER, "coach", "patient"];
-
-fn reference(identifier: &Object<'_, '_>) -> Option<Reference> {
-    let reference = identifier.reference();
-    if reference.is_none() && !identifier.is_faulty("id") {
-        identifier.missing("id");
-    }
-    reference
-}
 
 /// The events that the responses of one request name, and who attends them.
 struct Known {

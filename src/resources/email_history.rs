@@ -18,7 +18,7 @@ use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, insert_all, 
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
-use crate::jsonapi::answer::{Identifier, Linkage, Relationship, Relationships};
+use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Item, Items, Node, Notes, Reference};
 use crate::resource::{Fetch, HasOne, List, Resource};
 use crate::seed::{Seed, Seeded};
@@ -75,11 +75,11 @@ impl Resource for Email {
 
     fn relationships(db: &mut Conn, scope: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
         let senders = coach::among(db, scope, rows.iter().filter_map(|row| row.sender_id))?;
-        let to = |name, kind, id: Id| Relationship { name, data: Linkage::One(Some(Identifier::new(kind, id))) };
         let relationships = |row: &Self| {
-            let receiver = to("receiver", Patient::TYPE, row.receiver_id);
+            let receiver = Relationship::one("receiver", Patient::TYPE, row.receiver_id);
             // Without a sender that the caller sees there is no relationship, because its link would lead nowhere.
-            let sender = row.sender_id.filter(|id| senders.contains(id)).map(|id| to("sender", Coach::TYPE, id));
+            let sender = row.sender_id.filter(|id| senders.contains(id));
+            let sender = sender.map(|id| Relationship::one("sender", Coach::TYPE, id));
             [receiver].into_iter().chain(sender).collect()
         };
         Ok(rows.iter().map(relationships).collect())
@@ -211,13 +211,9 @@ impl Seed for Email {
 
     fn read_seed(item: &Item<'_, '_>) -> NewEmail {
         let Item { attributes, relationships, .. } = item;
-        let receiver = relationships.to_one("receiver", Patient::TYPE, |receiver| receiver.required_reference());
-        if receiver.is_none() && !relationships.is_faulty("receiver") {
-            relationships.missing("receiver");
-        }
         NewEmail {
             row: Seeded::read(item),
-            receiver,
+            receiver: relationships.required_one("receiver", Patient::TYPE, |receiver| receiver.required_reference()),
             sender: relationships.to_one("sender", Coach::TYPE, |sender| sender.required_reference()),
             twine_email_id: attributes.filled("twine_email_id").unwrap_or_default(),
             email_address: attributes.filled("email_address").unwrap_or_default(),

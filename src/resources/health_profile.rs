@@ -81,10 +81,9 @@ impl Resource for HealthProfile {
             questions.entry(question.patient_id).or_default().push(Identifier::new(Question::TYPE, question.id));
         }
         let take = |row: &Self| {
-            let patient = Identifier::new(Patient::TYPE, row.patient_id);
             let questions = questions.remove(&row.patient_id).unwrap_or_default();
             vec![
-                Relationship { name: "patient", data: Linkage::One(Some(patient)) },
+                Relationship::one("patient", Patient::TYPE, row.patient_id),
                 Relationship { name: "questions", data: Linkage::Many(questions) },
             ]
         };
@@ -272,10 +271,7 @@ impl Seed for HealthProfile {
     type New = Restored;
 
     fn read_seed(item: &Item<'_, '_>) -> Restored {
-        let patient = item.relationships.to_one("patient", Patient::TYPE, |patient| patient.required_reference());
-        if patient.is_none() && !item.relationships.is_faulty("patient") {
-            item.relationships.missing("patient");
-        }
+        let patient = item.relationships.required_one("patient", Patient::TYPE, |patient| patient.required_reference());
         Restored { row: Seeded::read(item), patient }
     }
 

@@ -20,7 +20,7 @@ use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, inse
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
-use crate::jsonapi::answer::{Identifier, Linkage, Relationship, Relationships};
+use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Included, Item, Items, Node, Notes, Read, Reference};
 use crate::resource::{Fetch, HasOne, List, Resource};
 use crate::seed::{Seed, Seeded};
@@ -71,8 +71,8 @@ impl Resource for Answer {
     }
 
     fn relationships(_: &mut Conn, _: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
-        let patient = |row: &Self| Linkage::One(Some(Identifier::new(Patient::TYPE, row.patient_id)));
-        Ok(rows.iter().map(|row| vec![Relationship { name: "patient", data: patient(row) }]).collect())
+        let of = |row: &Self| vec![Relationship::one("patient", Patient::TYPE, row.patient_id)];
+        Ok(rows.iter().map(of).collect())
     }
 
     fn include(db: &mut Conn, scope: &Scope, rows: &[Self], _: &str, included: &mut Included) -> Result<()> {
@@ -232,10 +232,7 @@ impl Seed for Answer {
     type New = NewAnswer;
 
     fn read_seed(item: &Item<'_, '_>) -> NewAnswer {
-        let patient = item.relationships.to_one("patient", Patient::TYPE, |patient| patient.required_reference());
-        if patient.is_none() && !item.relationships.is_faulty("patient") {
-            item.relationships.missing("patient");
-        }
+        let patient = item.relationships.required_one("patient", Patient::TYPE, |patient| patient.required_reference());
         NewAnswer {
             row: Seeded::read(item),
             patient,

@@ -21,7 +21,7 @@ use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
-use crate::jsonapi::answer::{Identifier, Linkage, Relationship, Relationships};
+use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Included, Item, Items, Notes, Reference};
 use crate::resource::{Fetch, HasMany, HasOne, List, Resource};
 use crate::seed::{Seed, Seeded};
@@ -63,14 +63,13 @@ impl Resource for Question {
             .into_iter()
             .map(|answer| ((answer.patient_id, answer.question_id), answer.id))
             .collect();
-        let to = |name, kind, id: Id| Relationship { name, data: Linkage::One(Some(Identifier::new(kind, id))) };
         let relationships = |row: &Self| {
             let answer = answers.get(&(row.patient_id, row.definition_id));
             let profile = profiles.get(&row.patient_id);
             // Without an answer there is no relationship, because its link would lead nowhere.
-            let answer = answer.map(|id| to("answer", Answer::TYPE, *id));
-            let profile = profile.map(|id| to("profile", HealthProfile::TYPE, *id));
-            let definition = to("question_definition", Definition::TYPE, row.definition_id);
+            let answer = answer.map(|id| Relationship::one("answer", Answer::TYPE, *id));
+            let profile = profile.map(|id| Relationship::one("profile", HealthProfile::TYPE, *id));
+            let definition = Relationship::one("question_definition", Definition::TYPE, row.definition_id);
             answer.into_iter().chain(profile).chain([definition]).collect()
         };
         Ok(rows.iter().map(relationships).collect())
@@ -236,13 +235,7 @@ impl Seed for Question {
     type New = Restored;
 
     fn read_seed(item: &Item<'_, '_>) -> Restored {
-        let required = |name, kind| {
-            let found = item.relationships.to_one(name, kind, |related| related.required_reference());
-            if found.is_none() && !item.relationships.is_faulty(name) {
-                item.relationships.missing(name);
-            }
-            found
-        };
+        let required = |name, kind| item.relationships.required_one(name, kind, |related| related.required_reference());
         Restored {
             row: Seeded::read(item),
             profile: required("profile", HealthProfile::TYPE),

@@ -134,9 +134,8 @@ impl Resource for Action {
             }
         }
         let mut of = |row: &Row| {
-            let plan = Linkage::One(Some(Identifier::new(Plan::TYPE, row.plan_id)));
             let bundles = Linkage::Many(bundles.remove(&row.id).unwrap_or_default());
-            vec![Relationship { name: "plan", data: plan }, Relationship { name: "bundles", data: bundles }]
+            vec![Relationship::one("plan", Plan::TYPE, row.plan_id), Relationship { name: "bundles", data: bundles }]
         };
         Ok(rows.iter().map(|action| of(&action.row)).collect())
     }

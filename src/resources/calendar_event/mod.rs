@@ -22,7 +22,7 @@ use crate::db::schema::{calendar_event_attendees as attendees, calendar_events a
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, Within, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
-use crate::jsonapi::answer::{Identifier, Linkage, Relationship, Relationships};
+use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Included, Instants, PagingRules, Reference};
 use crate::resource::{Delete, Fetch, HasOne, List, Resource};
 use crate::time::Instant;
@@ -94,8 +94,8 @@ impl Resource for Event {
     }
 
     fn relationships(_: &mut Conn, _: &Scope, events: &[Self]) -> Result<Vec<Relationships>> {
-        let owner = |event: &Self| Linkage::One(Some(Identifier::new(Patient::TYPE, event.row.owner_id)));
-        Ok(events.iter().map(|event| vec![Relationship { name: "owner", data: owner(event) }]).collect())
+        let of = |event: &Self| vec![Relationship::one("owner", Patient::TYPE, event.row.owner_id)];
+        Ok(events.iter().map(of).collect())
     }
 
     fn include(db: &mut Conn, scope: &Scope, events: &[Self], _: &str, included: &mut Included) -> Result<()> {

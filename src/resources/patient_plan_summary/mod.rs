@@ -150,12 +150,11 @@ impl Resource for Plan {
             Linkage::Many(ids.unwrap_or_default().into_iter().map(|id| Identifier::new(kind, id)).collect())
         };
         let mut of = |row: &Row| {
-            let patient = Linkage::One(Some(Identifier::new(Patient::TYPE, row.patient_id)));
             let results = many(HealthResult::TYPE, results.remove(&row.patient_id));
             vec![
                 Relationship { name: "actions", data: many(Action::TYPE, actions.remove(&row.id)) },
                 Relationship { name: "bundles", data: many(Bundle::TYPE, bundles.remove(&row.id)) },
-                Relationship { name: "patient", data: patient },
+                Relationship::one("patient", Patient::TYPE, row.patient_id),
                 Relationship { name: "current_results", data: results },
             ]
         };

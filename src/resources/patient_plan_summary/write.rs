@@ -95,10 +95,7 @@ impl Seed for Plan {
     type New = NewPlan;
 
     fn read_seed(item: &Item<'_, '_>) -> NewPlan {
-        let patient = item.relationships.to_one("patient", Patient::TYPE, |patient| patient.required_reference());
-        if patient.is_none() && !item.relationships.is_faulty("patient") {
-            item.relationships.missing("patient");
-        }
+        let patient = item.relationships.required_one("patient", Patient::TYPE, |patient| patient.required_reference());
         NewPlan {
             row: Seeded::read(item),
             patient,

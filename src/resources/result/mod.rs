@@ -19,8 +19,8 @@ use crate::db::views::{all_results, current_results};
 use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
-use crate::jsonapi::answer::{Linkage, Relationship, Relationships};
-use crate::jsonapi::{Filters, Identifier, Instants, PagingRules, Reference};
+use crate::jsonapi::answer::{Relationship, Relationships};
+use crate::jsonapi::{Filters, Instants, PagingRules, Reference};
 use crate::resource::{Fetch, HasMany, HasOne, List, Resource};
 use crate::time::Instant;
 
@@ -141,11 +141,10 @@ impl Resource for HealthResult {
     }
 
     fn relationships(_: &mut Conn, _: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
-        let one = |kind, id| Linkage::One(Some(Identifier::new(kind, id)));
         let of = |Self { row, .. }: &Self| {
-            let action = row.action_id.map(|id| Relationship { name: "action", data: one(Action::TYPE, id) });
-            let metric = row.metric_id.map(|id| Relationship { name: "metric", data: one(Metric::TYPE, id) });
-            let patient = Relationship { name: "patient", data: one(Patient::TYPE, row.patient_id) };
+            let action = row.action_id.map(|id| Relationship::one("action", Action::TYPE, id));
+            let metric = row.metric_id.map(|id| Relationship::one("metric", Metric::TYPE, id));
+            let patient = Relationship::one("patient", Patient::TYPE, row.patient_id);
             std::iter::once(patient).chain(action).chain(metric).collect()
         };
         Ok(rows.iter().map(of).collect())

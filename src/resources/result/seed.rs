@@ -86,10 +86,7 @@ impl Seed for HealthResult {
 
     fn read_seed(item: &Item<'_, '_>) -> NewResult {
         let Item { attributes, relationships, .. } = item;
-        let action = relationships.to_one("action", Action::TYPE, |action| action.required_reference());
-        if action.is_none() && !relationships.is_faulty("action") {
-            relationships.missing("action");
-        }
+        let action = relationships.required_one("action", Action::TYPE, |action| action.required_reference());
         let (value, unit) = attributes
             .optional_with("data", |node| node.object(|data| (data.optional("value"), data.optional("unit"))))
             .unwrap_or_default();
