@@ -110,16 +110,7 @@ impl List for Coach {
     type Filter = CoachFilter;
 
     fn filter(filters: &Filters<'_>) -> CoachFilter {
-        let filter = CoachFilter {
-            reach: Reach {
-                organization: filters.reference("filter[organization]"),
-                groups: filters.groups(),
-                ..Reach::default()
-            },
-            patient: None,
-        };
-        filters.require_one_of(&["filter[groups]", "filter[organization]"]);
-        filter
+        CoachFilter { reach: Reach::require_groups(filters), patient: None }
     }
 
     fn list(

@@ -10,8 +10,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::coach::{self, Coach};
-use super::of_patients::of_groups;
-use super::patient::{self, Patient};
+use super::patient::{self, Patient, of_groups};
 use crate::auth::Scope;
 use crate::db::schema::email_histories as emails;
 use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, insert_all, load_page};

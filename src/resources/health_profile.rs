@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::health_profile_answer as answer;
 use super::health_profile_question::{self as question, Question};
 use super::health_question_definition::{self as definition, CATEGORIES};
-use super::of_patients::{OfPatients, of_groups};
-use super::patient::{self, Patient};
+use super::patient::{self, Patient, of_groups};
+use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::health_profiles as profiles;
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
@@ -186,27 +186,27 @@ impl List for HealthProfile {
     ];
     const PAGING: PagingRules = PagingRules::ALWAYS;
 
-    type Filter = OfPatients;
+    type Filter = Reach;
 
-    fn filter(filters: &Filters<'_>) -> OfPatients {
-        OfPatients::read(filters)
+    fn filter(filters: &Filters<'_>) -> Reach {
+        Reach::require(filters)
     }
 
     fn list(
         db: &mut Conn,
         scope: &Scope,
-        filter: &OfPatients,
+        filter: &Reach,
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        let chosen = filter.look_up(db, scope, faults)?;
+        let Reached { groups, patient } = filter.check(db, scope, faults)?;
         faults.check()?;
         let mut page = load_page::<Row, _, _>(db, window, "health_profiles", || {
             let mut query = visible(scope);
-            if let Some(patient) = chosen.patient {
+            if let Some(patient) = patient {
                 query = query.filter(profiles::patient_id.eq(patient));
             }
-            if let Some(groups) = &chosen.groups {
+            if let Some(groups) = &groups {
                 query = query.filter(profiles::patient_id.eq_any(of_groups(groups.clone())));
             }
             query

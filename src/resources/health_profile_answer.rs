@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::coach;
 use super::health_profile_question::Question;
 use super::health_question_definition as definition;
-use super::of_patients::{OfPatients, of_groups};
-use super::patient::{self, Patient};
+use super::patient::{self, Patient, of_groups};
+use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::health_profile_answers as answers;
 use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
@@ -126,27 +126,27 @@ impl List for Answer {
     ];
     const PAGING: PagingRules = PagingRules { always: true, size: (50, 100) };
 
-    type Filter = OfPatients;
+    type Filter = Reach;
 
-    fn filter(filters: &Filters<'_>) -> OfPatients {
-        OfPatients::read(filters)
+    fn filter(filters: &Filters<'_>) -> Reach {
+        Reach::require(filters)
     }
 
     fn list(
         db: &mut Conn,
         scope: &Scope,
-        filter: &OfPatients,
+        filter: &Reach,
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        let chosen = filter.look_up(db, scope, faults)?;
+        let Reached { groups, patient } = filter.check(db, scope, faults)?;
         faults.check()?;
         load_page::<Self, _, _>(db, window, "health_profile_answers", || {
             let mut query = visible(scope);
-            if let Some(patient) = chosen.patient {
+            if let Some(patient) = patient {
                 query = query.filter(answers::patient_id.eq(patient));
             }
-            if let Some(groups) = &chosen.groups {
+            if let Some(groups) = &groups {
                 query = query.filter(answers::patient_id.eq_any(of_groups(groups.clone())));
             }
             query

@@ -14,7 +14,8 @@ use serde::Serialize;
 use super::health_profile::{self, HealthProfile};
 use super::health_profile_answer::{self as answer, Answer};
 use super::health_question_definition::{self as definition, Audience, Definition};
-use super::of_patients::{OfPatients, of_groups};
+use super::patient::of_groups;
+use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{health_profile_questions as questions, patients};
 use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
@@ -134,7 +135,7 @@ impl HasOne<Definition> for Question {
 /// What a list of questions is filtered by.
 #[derive(Debug, Default)]
 pub struct QuestionFilter {
-    named: OfPatients,
+    reach: Reach,
     patient: Option<Id>,
 }
 
@@ -156,7 +157,7 @@ impl List for Question {
     type Filter = QuestionFilter;
 
     fn filter(filters: &Filters<'_>) -> QuestionFilter {
-        QuestionFilter { named: OfPatients::read(filters), patient: None }
+        QuestionFilter { reach: Reach::require(filters), patient: None }
     }
 
     fn list(
@@ -166,15 +167,15 @@ impl List for Question {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        let chosen = filter.named.look_up(db, scope, faults)?;
+        let Reached { groups, patient } = filter.reach.check(db, scope, faults)?;
         faults.check()?;
         let audiences = definition::audiences(db, scope)?;
         load_page::<Self, _, _>(db, window, "health_profile_questions", || {
             let mut query = visible(scope, &audiences);
-            if let Some(patient) = filter.patient.or(chosen.patient) {
+            if let Some(patient) = filter.patient.or(patient) {
                 query = query.filter(questions::patient_id.eq(patient));
             }
-            if let Some(groups) = &chosen.groups {
+            if let Some(groups) = &groups {
                 query = query.filter(questions::patient_id.eq_any(of_groups(groups.clone())));
             }
             query

@@ -18,7 +18,6 @@ pub mod health_profile_question;
 pub mod health_question_definition;
 pub mod identifier;
 pub mod loinc;
-pub mod of_patients;
 pub mod organization;
 pub mod patient;
 pub mod patient_health_metric;

@@ -6,7 +6,7 @@ use crate::auth::Scope;
 use crate::db::Conn;
 use crate::error::{Faults, Result};
 use crate::id::Id;
-use crate::jsonapi::Reference;
+use crate::jsonapi::{Filters, Reference};
 
 /// The filters, as far as a list has them and they were sent.
 #[derive(Debug, Default)]
@@ -30,6 +30,30 @@ pub struct Reached {
 }
 
 impl Reach {
+    /// Reads all three.
+    pub fn read(filters: &Filters<'_>) -> Self {
+        Self {
+            organization: filters.reference("filter[organization]"),
+            groups: filters.groups(),
+            patient: filters.reference("filter[patient]"),
+        }
+    }
+
+    /// Reads all three, of which one is needed.
+    pub fn require(filters: &Filters<'_>) -> Self {
+        let reach = Self::read(filters);
+        filters.require_one_of(&["filter[patient]", "filter[groups]", "filter[organization]"]);
+        reach
+    }
+
+    /// Reads those by organization and groups, of which one is needed.
+    pub fn require_groups(filters: &Filters<'_>) -> Self {
+        let organization = filters.reference("filter[organization]");
+        let reach = Self { organization, groups: filters.groups(), patient: None };
+        filters.require_one_of(&["filter[groups]", "filter[organization]"]);
+        reach
+    }
+
     /// Looks up what is named. What is not within the scope is noted.
     ///
     /// # Errors

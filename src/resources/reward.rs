@@ -7,8 +7,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::decimal::Decimal;
-use super::patient::Patient;
-use super::patient::of_groups;
+use super::patient::{Patient, of_groups};
 use super::reach::{Reach, Reached};
 use super::reward_program::{self, Program};
 use super::reward_program_activation::{self as activation, Activation};
@@ -300,11 +299,7 @@ impl List for Reward {
 
     fn filter(filters: &Filters<'_>) -> RewardFilter {
         let filter = RewardFilter {
-            reach: Reach {
-                organization: filters.reference("filter[organization]"),
-                groups: filters.groups(),
-                patient: filters.reference("filter[patient]"),
-            },
+            reach: Reach::read(filters),
             activation: filters.reference("filter[reward_program_activation]"),
             thread: filters.text("filter[thread]"),
         };

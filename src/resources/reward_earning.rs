@@ -10,8 +10,7 @@ use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::group::Group;
-use super::patient::Patient;
-use super::patient::of_groups;
+use super::patient::{Patient, of_groups};
 use super::reach::{Reach, Reached};
 use super::reward::{self, Reward};
 use super::reward_program_activation::{self as activation, Activation};

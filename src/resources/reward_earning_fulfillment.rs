@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::decimal::Decimal;
-use super::patient::of_groups;
-use super::patient::{self, Patient};
+use super::patient::{Patient, of_groups};
+use super::reach::{Reach, Reached};
 use super::reward_earning::{self as earning, Earning};
 use crate::auth::Scope;
 use crate::db::schema::reward_earning_fulfillments as fulfillments;
@@ -155,12 +155,6 @@ impl HasOne<Earning> for Fulfillment {
     }
 }
 
-/// What a list of fulfillments is filtered by.
-#[derive(Debug)]
-pub struct FulfillmentFilter {
-    patient: Option<Reference>,
-}
-
 impl List for Fulfillment {
     const SORTS: &'static [Sort<Self>] = &[
         Sort {
@@ -176,10 +170,10 @@ impl List for Fulfillment {
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 
-    type Filter = FulfillmentFilter;
+    type Filter = Reach;
 
-    fn filter(filters: &Filters<'_>) -> FulfillmentFilter {
-        let filter = FulfillmentFilter { patient: filters.reference("filter[patient]") };
+    fn filter(filters: &Filters<'_>) -> Reach {
+        let filter = Reach { patient: filters.reference("filter[patient]"), ..Reach::default() };
         filters.require_one_of(&["filter[patient]"]);
         filter
     }
@@ -187,12 +181,11 @@ impl List for Fulfillment {
     fn list(
         db: &mut Conn,
         scope: &Scope,
-        filter: &FulfillmentFilter,
+        filter: &Reach,
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        let patient =
-            filter.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?.flatten();
+        let Reached { patient, .. } = filter.check(db, scope, faults)?;
         faults.check()?;
         load_page::<Self, _, _>(db, window, "reward_earning_fulfillments", || {
             let mut query = visible(scope);

@@ -177,12 +177,6 @@ impl HasOne<Group> for Program {
     }
 }
 
-/// What a list of programs is filtered by.
-#[derive(Debug)]
-pub struct ProgramFilter {
-    reach: Reach,
-}
-
 impl List for Program {
     const SORTS: &'static [Sort<Self>] = &[
         Sort {
@@ -198,28 +192,20 @@ impl List for Program {
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 
-    type Filter = ProgramFilter;
+    type Filter = Reach;
 
-    fn filter(filters: &Filters<'_>) -> ProgramFilter {
-        let filter = ProgramFilter {
-            reach: Reach {
-                organization: filters.reference("filter[organization]"),
-                groups: filters.groups(),
-                ..Reach::default()
-            },
-        };
-        filters.require_one_of(&["filter[groups]", "filter[organization]"]);
-        filter
+    fn filter(filters: &Filters<'_>) -> Reach {
+        Reach::require_groups(filters)
     }
 
     fn list(
         db: &mut Conn,
         scope: &Scope,
-        filter: &ProgramFilter,
+        filter: &Reach,
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        let Reached { groups, .. } = filter.reach.check(db, scope, faults)?;
+        let Reached { groups, .. } = filter.check(db, scope, faults)?;
         faults.check()?;
         load_page::<Self, _, _>(db, window, "reward_programs", || {
             let mut query = visible(scope);

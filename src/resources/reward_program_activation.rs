@@ -13,8 +13,7 @@ use diesel::sql_types::BigInt;
 use serde::Serialize;
 
 use super::decimal::Decimal;
-use super::patient::of_groups;
-use super::patient::{self, Patient};
+use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use super::reward_program::{self, Program};
 use crate::auth::Scope;
@@ -269,12 +268,6 @@ impl HasOne<Program> for Activation {
     }
 }
 
-/// What a list of activations is filtered by.
-#[derive(Debug)]
-pub struct ActivationFilter {
-    reach: Reach,
-}
-
 impl List for Activation {
     const SORTS: &'static [Sort<Self>] = &[
         Sort {
@@ -290,28 +283,20 @@ impl List for Activation {
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 
-    type Filter = ActivationFilter;
+    type Filter = Reach;
 
-    fn filter(filters: &Filters<'_>) -> ActivationFilter {
-        let filter = ActivationFilter {
-            reach: Reach {
-                organization: filters.reference("filter[organization]"),
-                groups: filters.groups(),
-                patient: filters.reference("filter[patient]"),
-            },
-        };
-        filters.require_one_of(&["filter[patient]", "filter[groups]", "filter[organization]"]);
-        filter
+    fn filter(filters: &Filters<'_>) -> Reach {
+        Reach::require(filters)
     }
 
     fn list(
         db: &mut Conn,
         scope: &Scope,
-        filter: &ActivationFilter,
+        filter: &Reach,
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        let Reached { groups, patient } = filter.reach.check(db, scope, faults)?;
+        let Reached { groups, patient } = filter.check(db, scope, faults)?;
         faults.check()?;
         let mut page = load_page::<Row, _, _>(db, window, "reward_program_activations", || {
             let mut query = visible(scope);

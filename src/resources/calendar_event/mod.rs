@@ -14,8 +14,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use self::attendee::{Attendee, People};
-use super::patient::of_groups;
-use super::patient::{self, Patient};
+use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{calendar_event_attendees as attendees, calendar_events as events};
@@ -200,11 +199,7 @@ impl List for Event {
             range("filter[updated_at]", "calendar_events.updated_at"),
         ];
         let filter = EventFilter {
-            reach: Reach {
-                organization: filters.reference("filter[organization]"),
-                groups: filters.groups(),
-                patient: filters.reference("filter[patient]"),
-            },
+            reach: Reach::read(filters),
             attendees: filters.references("filter[attendees]"),
             kind: filters.one_of("filter[type]", &KINDS),
             completed: filters.flag("filter[completed]"),

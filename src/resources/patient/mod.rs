@@ -314,19 +314,13 @@ impl List for Patient {
     type Filter = PatientFilter;
 
     fn filter(filters: &Filters<'_>) -> PatientFilter {
-        let filter = PatientFilter {
-            reach: Reach {
-                organization: filters.reference("filter[organization]"),
-                groups: filters.groups(),
-                ..Reach::default()
-            },
+        PatientFilter {
+            reach: Reach::require_groups(filters),
             identifier: filters.pair("filter[identifier][system]", "filter[identifier][value]"),
             archived: filters.flag("filter[archived]"),
             created_at: filters.instants("filter[created_at]"),
             updated_at: filters.instants("filter[updated_at]"),
-        };
-        filters.require_one_of(&["filter[groups]", "filter[organization]"]);
-        filter
+        }
     }
 
     fn list(

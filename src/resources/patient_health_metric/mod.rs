@@ -9,8 +9,7 @@ mod create;
 use diesel::prelude::*;
 use serde::Serialize;
 
-use super::patient::Patient;
-use super::patient::of_groups;
+use super::patient::{Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::patient_health_metrics as metrics;
@@ -102,12 +101,6 @@ impl HasOne<Patient> for Metric {
     }
 }
 
-/// What a list of measurements is filtered by.
-#[derive(Debug)]
-pub struct MetricFilter {
-    reach: Reach,
-}
-
 impl List for Metric {
     const SORTS: &'static [Sort<Self>] = &[
         Sort {
@@ -128,28 +121,20 @@ impl List for Metric {
     ];
     const PAGING: PagingRules = PagingRules::ALWAYS;
 
-    type Filter = MetricFilter;
+    type Filter = Reach;
 
-    fn filter(filters: &Filters<'_>) -> MetricFilter {
-        let filter = MetricFilter {
-            reach: Reach {
-                organization: filters.reference("filter[organization]"),
-                groups: filters.groups(),
-                patient: filters.reference("filter[patient]"),
-            },
-        };
-        filters.require_one_of(&["filter[patient]", "filter[groups]", "filter[organization]"]);
-        filter
+    fn filter(filters: &Filters<'_>) -> Reach {
+        Reach::require(filters)
     }
 
     fn list(
         db: &mut Conn,
         scope: &Scope,
-        filter: &MetricFilter,
+        filter: &Reach,
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        let Reached { groups, patient } = filter.reach.check(db, scope, faults)?;
+        let Reached { groups, patient } = filter.check(db, scope, faults)?;
         faults.check()?;
         load_page::<Self, _, _>(db, window, "patient_health_metrics", || {
             let mut query = visible(scope);

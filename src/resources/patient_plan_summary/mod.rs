@@ -16,8 +16,8 @@ pub use adherence::{Adherence, FrequencyGoal, Weeks};
 
 use super::action::{self, Action};
 use super::bundle::{self, Bundle};
-use super::group;
-use super::patient::{self, Patient};
+use super::patient::{self, Patient, of_groups};
+use super::reach::{Reach, Reached};
 use super::result::{self, HealthResult};
 use crate::auth::Scope;
 use crate::db::schema::{patient_groups, patient_plan_summaries as plans};
@@ -207,11 +207,6 @@ fn visible<'q>(scope: &Scope) -> plans::BoxedQuery<'q, Backend> {
     }
 }
 
-#[diesel::dsl::auto_type(no_type_alias)]
-fn of_groups(ids: Vec<Id>) -> _ {
-    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
-}
-
 /// The ids of the plans of the patients of these groups.
 #[diesel::dsl::auto_type(no_type_alias)]
 pub fn ids_of_groups(ids: Vec<Id>) -> _ {
@@ -229,14 +224,6 @@ impl Fetch for Plan {
     }
 }
 
-/// What a list of plan summaries is filtered by.
-#[derive(Debug)]
-pub struct PlanFilter {
-    patient: Option<Reference>,
-    groups: Option<Vec<Reference>>,
-    organization: Option<Reference>,
-}
-
 impl List for Plan {
     const SORTS: &'static [Sort<Self>] = &[
         Sort {
@@ -252,36 +239,21 @@ impl List for Plan {
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 
-    type Filter = PlanFilter;
+    type Filter = Reach;
 
-    fn filter(filters: &Filters<'_>) -> PlanFilter {
-        let filter = PlanFilter {
-            patient: filters.reference("filter[patient]"),
-            groups: filters.groups(),
-            organization: filters.reference("filter[organization]"),
-        };
-        filters.require_one_of(&["filter[patient]", "filter[groups]", "filter[organization]"]);
-        filter
+    fn filter(filters: &Filters<'_>) -> Reach {
+        Reach::require(filters)
     }
 
     fn list(
         db: &mut Conn,
         scope: &Scope,
-        filter: &PlanFilter,
+        filter: &Reach,
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        if let Some(organization) = &filter.organization {
-            scope.check_organization(organization, faults);
-        }
-        let groups = filter.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
-        if let Some(patient) = &filter.patient
-            && patient::known(db, scope, patient.id)?.is_empty()
-        {
-            faults.add(patient.unknown("patient"));
-        }
+        let Reached { groups, patient } = filter.check(db, scope, faults)?;
         faults.check()?;
-        let patient = filter.patient.as_ref().and_then(|patient| patient.id);
         let mut page = load_page::<Row, _, Self>(db, window, "patient_plan_summaries", || {
             let mut query = visible(scope);
             if let Some(patient) = patient {

@@ -10,11 +10,10 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::action::{self, Action};
-use super::patient::{self, Patient};
+use super::patient::{self, Patient, of_groups};
 use super::patient_health_metric::Metric;
 use super::patient_plan_summary::{self as plan, Plan};
 use crate::auth::Scope;
-use crate::db::schema::patient_groups;
 use crate::db::views::{all_results, current_results};
 use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
@@ -155,10 +154,7 @@ fn visible<'q>(scope: &Scope) -> all_results::BoxedQuery<'q, Backend> {
     let mine = all_results::table.filter(all_results::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => {
-            let patients = patient_groups::table.filter(patient_groups::group_id.eq_any(ids.clone()));
-            mine.filter(all_results::patient_id.eq_any(patients.select(patient_groups::patient_id)))
-        }
+        Some(ids) => mine.filter(all_results::patient_id.eq_any(of_groups(ids.clone()))),
     }
 }
 
