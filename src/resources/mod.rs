@@ -17,6 +17,7 @@ pub mod health_profile_answer;
 pub mod health_profile_question;
 pub mod health_question_definition;
 pub mod identifier;
+pub mod in_plan;
 pub mod loinc;
 pub mod organization;
 pub mod patient;

@@ -8,14 +8,13 @@
 mod parts;
 mod write;
 
-pub use write::{check_same_plan, read_plan};
-
 use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use serde::Serialize;
 
-use super::bundle::Bundle;
+use super::bundle::{Bundle, Member};
+use super::in_plan::Related;
 use super::patient_plan_summary::{self as plan, Adherence, Plan};
 use crate::auth::Scope;
 use crate::db::schema::{actions, bundle_actions};
@@ -123,19 +122,14 @@ impl Resource for Action {
     }
 
     fn relationships(db: &mut Conn, _: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
-        let mut bundles: HashMap<Id, Vec<Identifier>> = HashMap::new();
-        for chunk in chunks(rows.iter().map(|action| action.row.id)) {
-            let query = bundle_actions::table
-                .filter(bundle_actions::action_id.eq_any(chunk))
-                .select((bundle_actions::action_id, bundle_actions::bundle_id))
-                .order((bundle_actions::action_id, bundle_actions::bundle_id));
-            for (action, bundle) in query.load::<(Id, Id)>(db)? {
-                bundles.entry(action).or_default().push(Identifier::new(Bundle::TYPE, bundle));
-            }
-        }
+        let mut bundles = Member::bundles_of(db, rows.iter().map(|action| action.row.id))?;
         let mut of = |row: &Row| {
-            let bundles = Linkage::Many(bundles.remove(&row.id).unwrap_or_default());
-            vec![Relationship::one("plan", Plan::TYPE, row.plan_id), Relationship { name: "bundles", data: bundles }]
+            let bundles = bundles.remove(&row.id).unwrap_or_default();
+            let bundles = bundles.into_iter().map(|id| Identifier::new(Bundle::TYPE, id)).collect();
+            vec![
+                Relationship::one("plan", Plan::TYPE, row.plan_id),
+                Relationship { name: "bundles", data: Linkage::Many(bundles) },
+            ]
         };
         Ok(rows.iter().map(|action| of(&action.row)).collect())
     }
@@ -156,13 +150,6 @@ impl Fetch for Action {
     }
 }
 
-/// What a list of actions is filtered by: only the server can ask for one.
-#[derive(Debug, Default)]
-pub struct ActionFilter {
-    plan: Option<Id>,
-    bundle: Option<Id>,
-}
-
 impl List for Action {
     const SORTS: &'static [Sort<Self>] = &[
         Sort {
@@ -178,30 +165,30 @@ impl List for Action {
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 
-    type Filter = ActionFilter;
+    type Filter = Related;
 
-    fn filter(_: &Filters<'_>) -> ActionFilter {
-        ActionFilter::default()
+    fn filter(_: &Filters<'_>) -> Related {
+        Related::All
     }
 
     fn list(
         db: &mut Conn,
         scope: &Scope,
-        filter: &ActionFilter,
+        filter: &Related,
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
         faults.check()?;
         let Page { rows, count, more } = load_page::<Row, _, Self>(db, window, "actions", || {
-            let mut query = visible(scope);
-            if let Some(plan) = filter.plan {
-                query = query.filter(actions::plan_id.eq(plan));
+            let query = visible(scope);
+            match *filter {
+                Related::All => query,
+                Related::OfPlan(plan) => query.filter(actions::plan_id.eq(plan)),
+                Related::With(bundle) => {
+                    let related = bundle_actions::table.filter(bundle_actions::bundle_id.eq(bundle));
+                    query.filter(actions::id.eq_any(related.select(bundle_actions::action_id)))
+                }
             }
-            if let Some(bundle) = filter.bundle {
-                let related = bundle_actions::table.filter(bundle_actions::bundle_id.eq(bundle));
-                query = query.filter(actions::id.eq_any(related.select(bundle_actions::action_id)));
-            }
-            query
         })?;
         let rows = Self::measured(db, scope, rows.into_iter().map(|action| action.row).collect())?;
         Ok(Page { rows, count, more })
@@ -209,16 +196,16 @@ impl List for Action {
 }
 
 impl HasMany<Action> for Plan {
-    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<ActionFilter> {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Related> {
         plan::patient_of(db, scope, id)?;
-        Ok(ActionFilter { plan: Some(id), ..ActionFilter::default() })
+        Ok(Related::OfPlan(id))
     }
 }
 
 impl HasMany<Action> for Bundle {
-    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<ActionFilter> {
+    fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Related> {
         Self::fetch(db, scope, id)?;
-        Ok(ActionFilter { bundle: Some(id), ..ActionFilter::default() })
+        Ok(Related::With(id))
     }
 }
 

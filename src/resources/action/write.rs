@@ -11,13 +11,14 @@ use super::{Action, Row};
 use crate::auth::{self, Scope};
 use crate::db::schema::{actions, bundle_actions};
 use crate::db::{Conn, Json, insert_all};
-use crate::error::{Error, Fault, Faults, Result};
+use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::jsonapi::document::ClientId;
-use crate::jsonapi::{Item, Items, Node, Notes, Object, Patch, Read, Reference};
+use crate::jsonapi::{Item, Items, Node, Notes, Patch, Read, Reference};
 use crate::resource::{Create, Resource, Update, Written};
 use crate::resources::bundle::{self, Bundle, Member};
-use crate::resources::patient_plan_summary::{self as plan, FrequencyGoal, Plan, Weeks};
+use crate::resources::in_plan::{check_same_plan, of_plan, read_plan, resolve_plan};
+use crate::resources::patient_plan_summary::{self as plan, FrequencyGoal, Weeks};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -154,24 +155,6 @@ fn day_of_week(node: &Node<'_, '_>) -> Option<u32> {
     known
 }
 
-/// Reads the plan that an action or a bundle belongs to.
-pub fn read_plan(relationships: &Object<'_, '_>, new: bool) -> Option<Reference> {
-    let read = |plan: &Object<'_, '_>| plan.required_reference();
-    if new {
-        relationships.required_one("plan", Plan::TYPE, read)
-    } else {
-        relationships.kept_one("plan", Plan::TYPE, read)
-    }
-}
-
-/// Notes a fault when a change names another plan than the one it is in.
-pub fn check_same_plan(named: Option<&Reference>, plan: Id, faults: &Faults) {
-    if let Some(named) = named.filter(|named| named.id != Some(plan)) {
-        let detail = format!("cannot be moved to another plan; leave it out or name {plan}");
-        faults.add(Fault::body("", detail).at(named.source.clone()));
-    }
-}
-
 impl Create for Action {
     const CREATED: StatusCode = StatusCode::CREATED;
     // The schema lists id as required, so clients send one.
@@ -198,13 +181,9 @@ impl Create for Action {
         let plan_of = |bundle: &Id| known.get(bundle).copied();
         let (mut rows, mut members) = (Vec::new(), Vec::new());
         for changes in all() {
-            let Some(named) = &changes.plan else { continue };
-            let Some(plan) = named.id.filter(|id| plans.contains(id)) else {
-                notes.faults.add(named.unknown("plan summary"));
-                continue;
-            };
+            let Some(plan) = resolve_plan(changes.plan.as_ref(), &plans, &notes.faults) else { continue };
             let row = changes.row(scope, plan);
-            let bundles = bundle::of_plan(changes.bundles.iter().flatten(), plan, plan_of, "bundle", &notes.faults);
+            let bundles = of_plan(changes.bundles.iter().flatten(), plan, plan_of, "bundle", &notes.faults);
             members.extend(bundles.into_iter().map(|bundle| (bundle, row.id)));
             rows.push(row);
         }
@@ -227,7 +206,7 @@ impl Update for Action {
         check_same_plan(changes.plan.as_ref(), plan_id, &notes.faults);
         let known = bundle::known(db, scope, changes.bundles.iter().flatten())?;
         let plan_of = |bundle: &Id| known.get(bundle).copied();
-        let bundles = bundle::of_plan(changes.bundles.iter().flatten(), plan_id, plan_of, "bundle", &notes.faults);
+        let bundles = of_plan(changes.bundles.iter().flatten(), plan_id, plan_of, "bundle", &notes.faults);
         notes.check()?;
         let mut row = action.row;
         changes.apply(&mut row, scope.now);
