@@ -1,34 +1,36 @@
 //! `patient`: the person that all other health data hangs on.
 //!
-//! This file is what a patient looks like and how patients are found;
-//! `write` and `upsert` are how they come to be and change, `target` is how
-//! other resources name them.
+//! This file is what a patient looks like and how patients are found; `parts`
+//! are what an attribute consists of, `relations` its groups and coaches.
+//! `write`, `upsert` and `seed` are how patients come to be and change, `target`
+//! is how other resources name them.
 //!
 //! Quirk: a patient shows `updated_at` but, other than most types, no
 //! `created_at`, as in the vendor's examples.
 
+mod parts;
+mod relations;
+mod seed;
 mod target;
 mod upsert;
 mod write;
 
 pub use target::{Query, Target, Targets};
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
 use serde::Serialize;
 
 use super::reach::{Reach, Reached};
-use super::{coach, group};
 use crate::auth::Scope;
-use crate::db::schema::{identifiers, patient_coaches, patient_groups, patients};
+use crate::db::schema::{identifiers, patient_groups, patients};
 use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
-use crate::jsonapi::answer::{Linkage, Links, PrimaryMeta, Relationship, Relationships};
-use crate::jsonapi::{Filters, Identifier as ResourceIdentifier, Node, Read, Reference};
-use crate::jsonapi::{Instants, PagingRules};
+use crate::jsonapi::answer::{Linkage, Links, Relationship, Relationships};
+use crate::jsonapi::{Filters, Instants, PagingRules, Reference};
 use crate::resource::{Fetch, List, Resource};
 use crate::time::Instant;
 
@@ -60,17 +62,17 @@ pub struct Patient {
     /// A coach's note, which the patient does not see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// [`PhoneNumber`]s.
+    /// [`parts::PhoneNumber`]s.
     pub phone_numbers: Json,
-    /// [`Address`]es.
+    /// [`parts::Address`]es.
     pub addresses: Json,
     /// [`super::identifier::Identifier`]s.
     pub identifiers: Json,
     /// Whether coaching has ended. Read-only over the API.
     pub archived: bool,
-    /// [`ArchiveEntry`]s: how `archived` came to be. Read-only over the API.
+    /// [`parts::ArchiveEntry`]s: how `archived` came to be. Read-only over the API.
     pub archive_history: Json,
-    /// A [`Statement`]. Read-only over the API.
+    /// A [`parts::Statement`]. Read-only over the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statement: Option<Json>,
     /// When the patient was invited. Read-only over the API.
@@ -97,112 +99,6 @@ pub struct Patient {
     pub updated_by: Option<String>,
 }
 
-/// A phone number.
-#[derive(Clone, Debug, Serialize)]
-pub struct PhoneNumber {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    kind: Option<String>,
-    value: String,
-    primary: bool,
-}
-
-impl Read for PhoneNumber {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        node.object(|phone| {
-            Some(Self {
-                // Quirk: the schema requires a type; the vendor's examples come without one.
-                kind: phone.optional_with("type", |node| {
-                    node.one_of(&["home", "work", "mobile", "home-fax", "work-fax", "other"])
-                }),
-                primary: phone.optional("primary").unwrap_or(false),
-                value: phone.filled("value")?,
-            })
-        })
-        .flatten()
-    }
-}
-
-/// A postal address.
-#[derive(Clone, Debug, Serialize)]
-pub struct Address {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    r#use: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    r#type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lines: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    city: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    district: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    postal_code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    country: Option<String>,
-}
-
-impl Read for Address {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        node.object(|address| Self {
-            r#use: address.optional("use"),
-            r#type: address.optional("type"),
-            text: address.optional("text"),
-            lines: address.optional("lines"),
-            city: address.optional("city"),
-            district: address.optional("district"),
-            state: address.optional("state"),
-            postal_code: address.optional("postal_code"),
-            country: address.optional("country"),
-        })
-    }
-}
-
-/// A change of `archived`.
-#[derive(Clone, Debug, Serialize)]
-pub struct ArchiveEntry {
-    archived: bool,
-    modified_at: Instant,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notes: Option<String>,
-}
-
-impl Read for ArchiveEntry {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        node.object(|entry| Self {
-            archived: entry.required("archived"),
-            modified_at: entry.required("modified_at"),
-            reason: entry.optional("reason"),
-            notes: entry.optional("notes"),
-        })
-    }
-}
-
-/// What moves a patient, in the patient's words.
-#[derive(Clone, Debug, Serialize)]
-pub struct Statement {
-    value: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    updated_at: Option<Instant>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    updated_by: Option<String>,
-}
-
-impl Read for Statement {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        node.object(|statement| Self {
-            value: statement.required("value"),
-            updated_at: statement.optional("updated_at"),
-            updated_by: statement.optional("updated_by"),
-        })
-    }
-}
-
 impl Resource for Patient {
     const TYPE: &'static str = "patient";
     const INCLUDED: bool = true;
@@ -217,7 +113,7 @@ impl Resource for Patient {
     }
 
     fn relationships(db: &mut Conn, scope: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
-        let (mut groups, mut coaches) = (group_identifiers(db, scope, rows)?, coach_identifiers(db, rows)?);
+        let (mut groups, mut coaches) = (relations::groups(db, scope, rows)?, relations::coaches(db, rows)?);
         let mut take = |id: &Id| {
             vec![
                 Relationship { name: "groups", data: Linkage::Many(groups.remove(id).unwrap_or_default()) },
@@ -226,42 +122,6 @@ impl Resource for Patient {
         };
         Ok(rows.iter().map(|row| take(&row.id)).collect())
     }
-}
-
-type ByPatient = HashMap<Id, Vec<ResourceIdentifier>>;
-
-fn group_identifiers(db: &mut Conn, scope: &Scope, rows: &[Patient]) -> Result<ByPatient> {
-    let mut found = ByPatient::new();
-    for chunk in chunks(rows.iter().map(|row| row.id)) {
-        let mut query = patient_groups::table
-            .filter(patient_groups::patient_id.eq_any(chunk))
-            .select((patient_groups::patient_id, patient_groups::group_id))
-            .order((patient_groups::patient_id, patient_groups::position))
-            .into_boxed();
-        if let Some(groups) = &scope.groups {
-            query = query.filter(patient_groups::group_id.eq_any(groups.clone()));
-        }
-        for (patient, group) in query.load::<(Id, Id)>(db)? {
-            found.entry(patient).or_default().push(ResourceIdentifier::new(group::Group::TYPE, group));
-        }
-    }
-    Ok(found)
-}
-
-fn coach_identifiers(db: &mut Conn, rows: &[Patient]) -> Result<ByPatient> {
-    let mut found = ByPatient::new();
-    for chunk in chunks(rows.iter().map(|row| row.id)) {
-        let query = patient_coaches::table
-            .filter(patient_coaches::patient_id.eq_any(chunk))
-            .select((patient_coaches::patient_id, patient_coaches::coach_id, patient_coaches::is_primary))
-            .order((patient_coaches::patient_id, patient_coaches::position));
-        for (patient, coach, primary) in query.load::<(Id, Id, bool)>(db)? {
-            let meta = primary.then_some(PrimaryMeta { primary });
-            let identifier = ResourceIdentifier { meta, ..ResourceIdentifier::new(coach::Coach::TYPE, coach) };
-            found.entry(patient).or_default().push(identifier);
-        }
-    }
-    Ok(found)
 }
 
 fn visible<'q>(scope: &Scope) -> patients::BoxedQuery<'q, Backend> {

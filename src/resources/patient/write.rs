@@ -1,27 +1,25 @@
 //! How patients come to be and change: create, update.
 
-use std::collections::HashSet;
-
 use actix_web::http::StatusCode;
 use chrono::NaiveDate;
 use diesel::prelude::*;
 
-use super::{Address, ArchiveEntry, Patient, PhoneNumber, Statement};
+use super::Patient;
+use super::parts::{Address, PhoneNumber};
+use super::relations::{CoachRow, CoachTarget, GroupRow, known_coaches, leave_groups, read_coaches};
+use super::seed::Restored;
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_coaches, patient_groups, patient_plan_summaries, patients};
 use crate::db::{Conn, Json, insert_all};
-use crate::error::{Fault, Faults, Result};
+use crate::error::Result;
 use crate::id::Id;
-use crate::jsonapi::{Item, Items, Notes, Object, Patch, Reference};
+use crate::jsonapi::{Item, Items, Notes, Object, Patch};
 use crate::resource::Resource;
 use crate::resource::{Create, Update, Written};
-use crate::resources::coach::{self, Coach};
 use crate::resources::group::{self, Group};
 use crate::resources::health_profile;
 use crate::resources::identifier::{self, Holder, Holders, Identifier};
 use crate::resources::patient_plan_summary as plan;
-use crate::seed::{Seed, Seeded};
-use crate::time::Instant;
 
 /// A patient as a client describes it, new or changed.
 #[derive(Clone, Debug)]
@@ -38,31 +36,11 @@ pub struct Changes {
     pub(super) groups: Option<Vec<group::Target>>,
     coaches: Option<Vec<CoachTarget>>,
     /// What only fixtures say.
-    restored: Option<Restored>,
-}
-
-/// A coach that a patient is to be related to.
-#[derive(Clone, Debug)]
-struct CoachTarget {
-    coach: Reference,
-    primary: bool,
-}
-
-/// What is read-only over the API and set by fixtures.
-#[derive(Clone, Debug)]
-struct Restored {
-    row: Seeded,
-    archived: bool,
-    archive_history: Vec<ArchiveEntry>,
-    statement: Option<Statement>,
-    invited_at: Option<Instant>,
-    enrolled_at: Option<Instant>,
-    first_access_at: Option<Instant>,
-    last_access_at: Option<Instant>,
+    pub(super) restored: Option<Restored>,
 }
 
 impl Changes {
-    fn read(item: &Item<'_, '_>) -> Self {
+    pub(super) fn read(item: &Item<'_, '_>) -> Self {
         let Item { attributes, relationships, .. } = item;
         let groups = relationships.to_many("groups", Group::TYPE, group::Target::read);
         if groups.as_ref().is_some_and(Vec::is_empty) && !relationships.is_faulty("groups") {
@@ -89,6 +67,10 @@ impl Changes {
         self.identifiers.value().map_or(&[], Vec::as_slice)
     }
 
+    fn coaches(&self) -> impl Iterator<Item = &CoachTarget> {
+        self.coaches.iter().flatten()
+    }
+
     fn apply(&self, row: &mut Patient) {
         self.first_name.apply(&mut row.first_name);
         self.last_name.apply(&mut row.last_name);
@@ -99,29 +81,10 @@ impl Changes {
         self.phone_numbers.apply_list(&mut row.phone_numbers);
         self.addresses.apply_list(&mut row.addresses);
         self.identifiers.apply_list(&mut row.identifiers);
-        if let Some(restored) = self.restored.clone() {
-            row.archived = restored.archived;
-            row.archive_history = Json::of(&restored.archive_history);
-            row.statement = restored.statement.as_ref().map(Json::of);
-            row.invited_at = restored.invited_at;
-            row.enrolled_at = restored.enrolled_at.unwrap_or(restored.row.created_at);
-            row.first_access_at = restored.first_access_at;
-            row.last_access_at = restored.last_access_at;
-            row.created_at = restored.row.created_at;
-            row.updated_at = restored.row.updated_at;
+        if let Some(restored) = &self.restored {
+            restored.apply(row);
         }
     }
-}
-
-fn read_coaches(relationships: &Object<'_, '_>) -> Option<Vec<CoachTarget>> {
-    let coaches = relationships.to_many("coaches", Coach::TYPE, |identifier| {
-        let primary = identifier.optional_with("meta", |meta| meta.object(|meta| meta.optional("primary"))).flatten();
-        Some(CoachTarget { coach: identifier.required_reference()?, primary: primary.unwrap_or(false) })
-    })?;
-    if coaches.iter().filter(|coach| coach.primary).count() > 1 {
-        relationships.fault("coaches", "names more than one primary coach; set meta.primary on one of them at most");
-    }
-    Some(coaches)
 }
 
 /// What a client says of a whole request.
@@ -160,7 +123,7 @@ impl Create for Patient {
         let identifiers = all().flat_map(Changes::identifiers);
         let mut holders = Holders::look_up(db, scope, identifiers.map(|known| (&*known.system, &*known.value)))?;
         let mut groups = group::Targets::look_up(db, scope, all().flat_map(|changes| changes.groups.iter().flatten()))?;
-        let coaches = known_coaches(db, scope, all())?;
+        let coaches = known_coaches(db, scope, all().flat_map(Changes::coaches))?;
 
         let mut batch = Batch::default();
         let mut written = Vec::with_capacity(new.items.len());
@@ -186,7 +149,7 @@ impl Create for Patient {
             let targets = changes.groups.iter().flatten();
             let member_of: Vec<_> = targets.filter_map(|target| groups.resolve(scope, target, &notes.faults)).collect();
             batch.groups.extend(GroupRow::of(id, member_of));
-            batch.coaches.extend(CoachRow::of(id, changes, &coaches, &notes.faults));
+            batch.coaches.extend(CoachRow::of(id, changes.coaches(), &coaches, &notes.faults));
             // Fixtures may hold plans of their own; they see to patients without one.
             batch.plans.extend(changes.restored.is_none().then(|| plan::Row::of(&row)));
             batch.patients.push(row.clone());
@@ -219,10 +182,6 @@ fn existing(
         }
     }
     Ok(None)
-}
-
-fn known_coaches<'c>(db: &mut Conn, scope: &Scope, all: impl Iterator<Item = &'c Changes>) -> Result<HashSet<Id>> {
-    coach::known(db, scope, all.flat_map(|changes| changes.coaches.iter().flatten()).map(|target| &target.coach))
 }
 
 fn blank(scope: &Scope, id: Id) -> Patient {
@@ -273,51 +232,6 @@ impl Batch {
     }
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = patient_groups)]
-struct GroupRow {
-    patient_id: Id,
-    group_id: Id,
-    position: i32,
-}
-
-impl GroupRow {
-    fn of(patient_id: Id, groups: Vec<Id>) -> impl Iterator<Item = Self> {
-        let mut seen = HashSet::new();
-        let once = groups.into_iter().filter(move |group| seen.insert(*group));
-        (0..).zip(once).map(move |(position, group_id)| Self { patient_id, group_id, position })
-    }
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = patient_coaches)]
-struct CoachRow {
-    patient_id: Id,
-    coach_id: Id,
-    is_primary: bool,
-    position: i32,
-}
-
-impl CoachRow {
-    /// The rows of the coaches named; those that are unknown are noted.
-    fn of(patient_id: Id, changes: &Changes, known: &HashSet<Id>, faults: &Faults) -> Vec<Self> {
-        let mut rows: Vec<Self> = Vec::new();
-        for (position, CoachTarget { coach, primary }) in (0..).zip(changes.coaches.iter().flatten()) {
-            match coach.id.filter(|id| known.contains(id)) {
-                Some(coach_id) => match rows.iter_mut().find(|row| row.coach_id == coach_id) {
-                    Some(row) => row.is_primary |= primary,
-                    None => rows.push(Self { patient_id, coach_id, is_primary: *primary, position }),
-                },
-                None => faults.add(
-                    Fault::body("", "there is no coach of this id within the scope of the token")
-                        .at(coach.source.clone()),
-                ),
-            }
-        }
-        rows
-    }
-}
-
 impl Update for Patient {
     type Changes = Changes;
 
@@ -334,8 +248,8 @@ impl Update for Patient {
         let mut groups = group::Targets::look_up(db, scope, changes.groups.iter().flatten())?;
         let targets = changes.groups.iter().flatten();
         let member_of: Vec<_> = targets.filter_map(|target| groups.resolve(scope, target, &notes.faults)).collect();
-        let known = known_coaches(db, scope, std::iter::once(changes))?;
-        let coaches = CoachRow::of(id, changes, &known, &notes.faults);
+        let known = known_coaches(db, scope, changes.coaches())?;
+        let coaches = CoachRow::of(id, changes.coaches(), &known, &notes.faults);
         notes.check()?;
 
         changes.apply(&mut row);
@@ -360,54 +274,5 @@ impl Update for Patient {
             insert_all::<_, CoachRow>(db, patient_coaches::table, &coaches)?;
         }
         Ok(row)
-    }
-}
-
-/// Ends the memberships that the caller sees. Those in groups outside its scope
-/// are not its to end.
-fn leave_groups(db: &mut Conn, scope: &Scope, patient: Id) -> Result<()> {
-    let memberships = patient_groups::table.filter(patient_groups::patient_id.eq(patient));
-    match &scope.groups {
-        None => diesel::delete(memberships).execute(db)?,
-        Some(ids) => diesel::delete(memberships.filter(patient_groups::group_id.eq_any(ids))).execute(db)?,
-    };
-    Ok(())
-}
-
-impl Seed for Patient {
-    const NAME: &'static str = Self::TYPE;
-
-    type New = Changes;
-
-    fn read_seed(item: &Item<'_, '_>) -> Changes {
-        let attributes = item.attributes;
-        let restored = Restored {
-            row: Seeded::read(item),
-            archived: attributes.optional("archived").unwrap_or(false),
-            archive_history: attributes.optional("archive_history").unwrap_or_default(),
-            statement: attributes.optional("statement"),
-            invited_at: attributes.optional("invited_at"),
-            enrolled_at: attributes.optional("enrolled_at"),
-            first_access_at: attributes.optional("first_access_at"),
-            last_access_at: attributes.optional("last_access_at"),
-        };
-        Changes { restored: Some(restored), ..Self::read(item) }
-    }
-
-    fn stored(db: &mut Conn, ids: Vec<String>) -> QueryResult<Vec<(String, Id)>> {
-        patients::table.filter(patients::id.eq_any(ids)).select((patients::id, patients::organization_id)).load(db)
-    }
-
-    fn store(db: &mut Conn, scope: &Scope, new: &Items<Changes>, notes: &Notes) -> Result<()> {
-        Self::create(db, scope, new, &Options::default(), notes).map(drop)
-    }
-
-    fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
-        let own = || patients::table.filter(patients::organization_id.eq(organization)).select(patients::id);
-        let identifiers = identifiers::table.filter(identifiers::organization_id.eq(organization));
-        diesel::delete(identifiers.filter(identifiers::patient_id.is_not_null())).execute(db)?;
-        diesel::delete(patient_groups::table.filter(patient_groups::patient_id.eq_any(own()))).execute(db)?;
-        diesel::delete(patient_coaches::table.filter(patient_coaches::patient_id.eq_any(own()))).execute(db)?;
-        diesel::delete(patients::table.filter(patients::organization_id.eq(organization))).execute(db).map(drop)
     }
 }
