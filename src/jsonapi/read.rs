@@ -8,11 +8,8 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::fmt;
 
-use chrono::NaiveDate;
-use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
@@ -20,17 +17,13 @@ use serde_json::value::RawValue;
 
 use super::notes::{Notes, Pointer};
 use super::patch::Patch;
+pub use super::values::{Read, Reference};
 use crate::db::Json;
-use crate::error::{Fault, Faults, Kind, Source};
-use crate::id::Id;
-use crate::time::{Instant, parse_date};
+use crate::error::{Fault, Kind, Source};
 
 /// Characters of what is looked up or sorted by: PostgreSQL takes no more than
 /// some 2,700 bytes into an index.
 const SHORT: usize = 250;
-
-/// Characters of any other text.
-const LONG: usize = 100_000;
 
 /// A value that is not read yet.
 pub struct Node<'a, 'p> {
@@ -131,7 +124,7 @@ impl<'a, 'p> Node<'a, 'p> {
         None
     }
 
-    fn check_length(&self, text: String, most: usize) -> Option<String> {
+    pub(super) fn check_length(&self, text: String, most: usize) -> Option<String> {
         let length = text.chars().count();
         if length > most {
             self.fault(format!("must have at most {most} characters, not {length}"));
@@ -153,7 +146,7 @@ impl<'a, 'p> Node<'a, 'p> {
     }
 
     /// Reads by serde, or says what was expected.
-    fn parse<T: Deserialize<'a>>(&self, expected: &str) -> Option<T> {
+    pub(super) fn parse<T: Deserialize<'a>>(&self, expected: &str) -> Option<T> {
         // The text is known to be JSON. What still fails to parse is an escape
         // in a string: half a surrogate pair.
         let say = |error: &serde_json::Error| match error.classify() {
@@ -294,125 +287,6 @@ impl<'a> Object<'a, '_> {
     /// Whether there is a member of this name with a value other than `null`.
     pub fn has(&self, name: &str) -> bool {
         self.members.iter().rfind(|member| member.name == name).is_some_and(|member| member.value.get() != "null")
-    }
-}
-
-/// A resource that a client names by id, and where it did. The id is `None`
-/// when it has a form that no resource has.
-#[derive(Clone, Debug)]
-pub struct Reference {
-    /// The id.
-    pub id: Option<Id>,
-    /// The place in the request.
-    pub source: Source,
-}
-
-impl Reference {
-    /// The one that is named among those of these ids; `None` and a fault when
-    /// it is unknown or not visible.
-    pub fn among<'k, T>(&self, known: &'k HashMap<Id, T>, what: &str, faults: &Faults) -> Option<&'k T> {
-        let found = self.id.and_then(|id| known.get(&id));
-        if found.is_none() {
-            faults.add(self.unknown(what));
-        }
-        found
-    }
-
-    /// The fault of naming what is unknown or not visible.
-    pub fn unknown(&self, what: &str) -> Fault {
-        Fault::named(&self.source, format!("there is no {what} of this id within the scope of the token"))
-    }
-}
-
-impl Read for Reference {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        Some(Self { id: Id::parse(&String::read(node)?), source: Source::Pointer(node.pointer()) })
-    }
-}
-
-/// A type that can be read from a value.
-pub trait Read: Sized {
-    /// Reads it, or notes what is wrong.
-    fn read(node: &Node<'_, '_>) -> Option<Self>;
-}
-
-impl Read for String {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        let text: Self = node.parse("a string")?;
-        if text.contains('\0') {
-            node.fault("must not contain the character U+0000");
-            return None;
-        }
-        node.check_length(text, LONG)
-    }
-}
-
-impl Read for bool {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        node.parse("true or false")
-    }
-}
-
-impl Read for i64 {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        node.parse("a whole number")
-    }
-}
-
-impl Read for Tz {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        let name = String::read(node)?;
-        let zone = name.parse();
-        if zone.is_err() {
-            node.fault(format!("{name:?} is not the IANA name of a time zone, such as America/New_York"));
-        }
-        zone.ok()
-    }
-}
-
-impl Read for Instant {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        let text = String::read(node)?;
-        let instant = Self::parse(&text);
-        if instant.is_none() {
-            node.fault(format!("{text:?} is not an RFC 3339 instant with an offset, such as 2026-01-31T08:30:00Z"));
-        }
-        instant
-    }
-}
-
-impl Read for NaiveDate {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        let text = String::read(node)?;
-        let date = parse_date(&text);
-        if date.is_none() {
-            node.fault(format!("{text:?} is not a date in the form YYYY-MM-DD"));
-        }
-        date
-    }
-}
-
-impl Read for Json {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        // The text is kept as it is, but must be read once: half a surrogate
-        // pair passes for JSON until somebody decodes it. Most values are plain
-        // and need no decoding.
-        let text = node.raw.get();
-        let plain = match text.as_bytes().first() {
-            Some(b'"') => !text.contains('\\'),
-            Some(b'-' | b'0'..=b'9') => text.len() < 16 && !text.contains(['e', 'E']),
-            _ => false,
-        };
-        if !plain {
-            let _: serde_json::Value = node.parse("a value that other programs can read")?;
-        }
-        Some(Self::raw(node.raw))
-    }
-}
-
-impl<T: Read> Read for Vec<T> {
-    fn read(node: &Node<'_, '_>) -> Option<Self> {
-        node.list(T::read)
     }
 }
 
