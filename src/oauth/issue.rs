@@ -1,0 +1,174 @@
+//! Checking a client, and giving it a token.
+
+use actix_web::web;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::answer::success;
+use super::request::Grant;
+use super::{Form, TYPES};
+use crate::auth::{self, Scope};
+use crate::call::{Answer, Call};
+use crate::db::schema::{clients, tokens};
+use crate::db::{Conn, Weight};
+use crate::error::{Error, Fault, Kind, Result};
+use crate::handlers::{Loaded, view};
+use crate::id::Id;
+use crate::resources::token::Token;
+use crate::time::Instant;
+
+/// A row of `clients`, as far as it is needed here.
+#[derive(Clone, Queryable)]
+struct Client {
+    id: String,
+    organization: Id,
+    scope: String,
+    secret_hash: String,
+}
+
+#[derive(Clone, Insertable, Queryable)]
+#[diesel(table_name = tokens, treat_none_as_default_value = false)]
+struct Row {
+    id: Id,
+    client_id: String,
+    family: String,
+    access_hash: String,
+    refresh_hash: String,
+    created_at: Instant,
+    expires_at: Instant,
+    refreshable_until: Instant,
+    spent_at: Option<Instant>,
+    revoked_at: Option<Instant>,
+}
+
+/// Gives out a token, or says why not.
+///
+/// # Errors
+/// When the credentials or the refresh token are not good, or the database
+/// fails.
+pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
+    let (view, faults) = view::<Token>(call);
+    faults.check()?;
+    let Grant { refresh_token, credentials } = grant;
+    let client = authenticate(call, credentials, refresh_token.is_some()).await?;
+    let _ = call.client.set(client.id.clone());
+
+    let (now, config) = (call.app.clock.now(), call.app.config.clone());
+    let scope_name = client.scope.clone();
+    let kind = if let Form::Document(kind) = form { kind } else { TYPES[1] };
+    let (access_token, new_refresh_token) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+    let loaded = call
+        .app
+        .pool
+        .write(move |db| {
+            // A family that ends must not gain a token meanwhile.
+            db.serialize(client.organization)?;
+            let family = match &refresh_token {
+                None => Uuid::new_v4().to_string(),
+                Some(spent) => match spend(db, &client.id, spent, now)? {
+                    Some(family) => family,
+                    // Not an error here: the revocation of the family must be stored.
+                    None => return Ok(None),
+                },
+            };
+            let row = Row {
+                id: Id::new(now),
+                client_id: client.id.clone(),
+                family,
+                access_hash: auth::hash(&access_token),
+                refresh_hash: auth::hash(&new_refresh_token),
+                created_at: now,
+                expires_at: now.plus_seconds(config.token_lifetime),
+                refreshable_until: now.plus_seconds(config.refresh_token_lifetime),
+                spent_at: None,
+                revoked_at: None,
+            };
+            forget_expired(db, &client.id, now)?;
+            diesel::insert_into(tokens::table).values(&row).execute(db)?;
+            let groups = auth::groups_of(db, &client.id, &client.scope)?;
+            let scope = Scope { organization: client.organization, groups, client: client.id.clone(), now };
+            let token = Token {
+                id: row.id,
+                kind,
+                access_token: access_token.clone(),
+                refresh_token: new_refresh_token.clone(),
+                token_type: "bearer",
+                expires_in: config.token_lifetime,
+            };
+            Loaded::load(db, &scope, vec![token], view.clone()).map(Some)
+        })
+        .await?;
+    let Some(loaded) = loaded else {
+        return Err(Fault::new(
+            Kind::InvalidRefreshToken,
+            "The refresh token is unknown, expired, revoked or was used before. Each works once; get a new token with the grant type client_credentials.",
+        )
+        .into());
+    };
+    success(call, form, &loaded, &scope_name)
+}
+
+/// The client whose credentials these are.
+async fn authenticate(call: &Call, credentials: Vec<(String, Option<String>)>, refreshes: bool) -> Result<Client> {
+    let candidates = call.app.pool.read(Weight::Short, move |db| candidates(db, credentials)).await?;
+    // Argon2 takes its time, which neither a connection nor other requests should wait for.
+    let client =
+        web::block(move || candidates.into_iter().find(|(client, secret)| fits(client, secret.as_deref(), refreshes)));
+    let client = client.await.map_err(|error| Error::Internal(format!("checking a secret: {error}")))?;
+    let Some((client, _)) = client else {
+        let detail =
+            "There is no client of this id and secret, or it was revoked. Check both with the operator of this server.";
+        return Err(Fault::new(Kind::InvalidCredentials, detail).into());
+    };
+    Ok(client)
+}
+
+/// The clients that these ids lead to, with the secrets sent for them.
+fn candidates(db: &mut Conn, credentials: Vec<(String, Option<String>)>) -> Result<Vec<(Client, Option<String>)>> {
+    let mut candidates = Vec::new();
+    // No id has the character U+0000, and PostgreSQL would not even look for one that has.
+    for (id, secret) in credentials.into_iter().filter(|(id, _)| !id.contains('\0')) {
+        let client: Option<Client> = clients::table
+            .filter(clients::id.eq(&id))
+            .filter(clients::revoked_at.is_null())
+            .select((clients::id, clients::organization_id, clients::scope, clients::secret_hash))
+            .first(db)
+            .optional()?;
+        candidates.extend(client.map(|client| (client, secret)));
+    }
+    Ok(candidates)
+}
+
+fn fits(client: &Client, secret: Option<&str>, refreshes: bool) -> bool {
+    match secret {
+        Some(secret) => auth::verify_secret(secret, &client.secret_hash),
+        // Quirk: the contract has the secret required of client_credentials only.
+        None => refreshes,
+    }
+}
+
+/// Uses a refresh token up and returns its family. One that was used before has
+/// been stolen, from the client or by it, and nobody can tell which: then the
+/// whole family ends.
+fn spend(db: &mut Conn, client: &str, refresh_token: &str, now: Instant) -> Result<Option<String>> {
+    let of_client =
+        tokens::table.filter(tokens::refresh_hash.eq(auth::hash(refresh_token))).filter(tokens::client_id.eq(client));
+    let Some(row) = of_client.first::<Row>(db).optional()? else { return Ok(None) };
+    let unspent = tokens::table.find(row.id).filter(tokens::spent_at.is_null());
+    let fresh = diesel::update(unspent).set(tokens::spent_at.eq(now)).execute(db)? == 1;
+    if !fresh {
+        let family = tokens::table.filter(tokens::family.eq(&row.family)).filter(tokens::revoked_at.is_null());
+        diesel::update(family).set(tokens::revoked_at.eq(now)).execute(db)?;
+    }
+    Ok((fresh && row.revoked_at.is_none() && row.refreshable_until > now).then_some(row.family))
+}
+
+/// Forgets tokens of a client that are of no use to anybody any more.
+fn forget_expired(db: &mut Conn, client: &str, now: Instant) -> Result<()> {
+    let of_no_use = tokens::table
+        .filter(tokens::client_id.eq(client))
+        .filter(tokens::refreshable_until.lt(now))
+        .filter(tokens::expires_at.lt(now));
+    diesel::delete(of_no_use).execute(db)?;
+    Ok(())
+}
