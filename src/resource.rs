@@ -8,13 +8,14 @@ use actix_web::http::StatusCode;
 use serde::Serialize;
 
 use crate::auth::Scope;
-use crate::db::{Conn, KeyValue, Page, Sort, Window};
+use crate::db::{Conn, KeyValue, Page, Sort, SortValue, Window};
 use crate::error::{Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::answer::{Included, Links, Relationships};
 use crate::jsonapi::document::ClientId;
 use crate::jsonapi::{Filters, Item, Items, Notes, Object};
+use crate::time::Instant;
 
 /// A type of the API. What it serializes to is its attributes.
 pub trait Resource: Serialize + Send + Sized + 'static {
@@ -112,6 +113,16 @@ pub trait List: Resource {
     fn sort_values(&self, window: &Window<Self>) -> Vec<KeyValue> {
         window.order.iter().map(|key| key.sort.value.of(self)).collect()
     }
+}
+
+/// A sort by an instant: its name, its column, and the value of a row.
+pub const fn by_instant<R>(name: &'static str, column: &'static str, value: fn(&R) -> Instant) -> Sort<R> {
+    Sort { name, column, value: SortValue::Instant(value) }
+}
+
+/// A sort by a text, by its bytes.
+pub const fn by_text<R>(name: &'static str, column: &'static str, value: fn(&R) -> &str) -> Sort<R> {
+    Sort { name, column, value: SortValue::Text(value) }
 }
 
 /// `POST /type`, of one resource or of many.

@@ -14,12 +14,12 @@ use super::patient::Patient;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{coach_groups, coaches, identifiers, patient_coaches, patient_groups};
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::{Filters, Item, Items, Notes, Reference};
-use crate::resource::{Fetch, HasMany, List, Resource};
+use crate::resource::{Fetch, HasMany, List, Resource, by_instant, by_text};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -92,18 +92,10 @@ pub struct CoachFilter {
 
 impl List for Coach {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort { name: "created_at", column: "coaches.created_at", value: SortValue::Instant(|row| row.created_at) },
-        Sort { name: "updated_at", column: "coaches.updated_at", value: SortValue::Instant(|row| row.updated_at) },
-        Sort {
-            name: "last_name",
-            column: "coalesce(coaches.last_name, '')",
-            value: SortValue::Text(|row| row.last_name.as_deref().unwrap_or_default()),
-        },
-        Sort {
-            name: "first_name",
-            column: "coalesce(coaches.first_name, '')",
-            value: SortValue::Text(|row| row.first_name.as_deref().unwrap_or_default()),
-        },
+        by_instant("created_at", "coaches.created_at", |row| row.created_at),
+        by_instant("updated_at", "coaches.updated_at", |row| row.updated_at),
+        by_text("last_name", "coalesce(coaches.last_name, '')", |row| row.last_name.as_deref().unwrap_or_default()),
+        by_text("first_name", "coalesce(coaches.first_name, '')", |row| row.first_name.as_deref().unwrap_or_default()),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

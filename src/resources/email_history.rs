@@ -13,13 +13,13 @@ use super::coach::{self, Coach};
 use super::patient::{self, Patient, of_groups};
 use crate::auth::Scope;
 use crate::db::schema::email_histories as emails;
-use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Item, Items, Node, Notes, Reference};
-use crate::resource::{Fetch, HasOne, List, Resource};
+use crate::resource::{Fetch, HasOne, List, Resource, by_instant};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -123,17 +123,9 @@ pub struct EmailFilter {
 
 impl List for Email {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "email_histories.created_at",
-            value: SortValue::Instant(|row| row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "email_histories.updated_at",
-            value: SortValue::Instant(|row| row.updated_at),
-        },
-        Sort { name: "send_time", column: "email_histories.send_time", value: SortValue::Instant(|row| row.send_time) },
+        by_instant("created_at", "email_histories.created_at", |row| row.created_at),
+        by_instant("updated_at", "email_histories.updated_at", |row| row.updated_at),
+        by_instant("send_time", "email_histories.send_time", |row| row.send_time),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

@@ -16,13 +16,13 @@ use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::health_profiles as profiles;
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::answer::{Identifier, Linkage, Relationship, Relationships};
 use crate::jsonapi::{Filters, Included, Item, Items, Notes, Reference};
-use crate::resource::{Fetch, HasOne, List, Resource};
+use crate::resource::{Fetch, HasOne, List, Resource, by_instant};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -173,16 +173,8 @@ impl HasOne<HealthProfile> for Question {
 
 impl List for HealthProfile {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "health_profiles.created_at",
-            value: SortValue::Instant(|row| row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "health_profiles.updated_at",
-            value: SortValue::Instant(|row| row.updated_at),
-        },
+        by_instant("created_at", "health_profiles.created_at", |row| row.created_at),
+        by_instant("updated_at", "health_profiles.updated_at", |row| row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules::ALWAYS;
 

@@ -16,13 +16,13 @@ use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::health_profile_answers as answers;
-use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Included, Item, Items, Node, Notes, Read, Reference};
-use crate::resource::{Fetch, HasOne, List, Resource};
+use crate::resource::{Fetch, HasOne, List, Resource, by_instant};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -113,16 +113,8 @@ impl HasOne<Answer> for Question {
 
 impl List for Answer {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "health_profile_answers.created_at",
-            value: SortValue::Instant(|row| row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "health_profile_answers.updated_at",
-            value: SortValue::Instant(|row| row.updated_at),
-        },
+        by_instant("created_at", "health_profile_answers.created_at", |row| row.created_at),
+        by_instant("updated_at", "health_profile_answers.updated_at", |row| row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules { always: true, size: (50, 100) };
 

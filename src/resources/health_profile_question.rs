@@ -18,13 +18,13 @@ use super::patient::of_groups;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{health_profile_questions as questions, patients};
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Included, Item, Items, Notes, Reference};
-use crate::resource::{Fetch, HasMany, HasOne, List, Resource};
+use crate::resource::{Fetch, HasMany, HasOne, List, Resource, by_instant};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -141,16 +141,8 @@ pub struct QuestionFilter {
 
 impl List for Question {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "health_profile_questions.created_at",
-            value: SortValue::Instant(|row| row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "health_profile_questions.created_at",
-            value: SortValue::Instant(|row| row.created_at),
-        },
+        by_instant("created_at", "health_profile_questions.created_at", |row| row.created_at),
+        by_instant("updated_at", "health_profile_questions.created_at", |row| row.created_at),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

@@ -13,12 +13,12 @@ use super::reach::{Reach, Reached};
 use super::reward_earning::{self as earning, Earning};
 use crate::auth::Scope;
 use crate::db::schema::reward_earning_fulfillments as fulfillments;
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Item, Items, Notes, PagingRules, Read, Reference};
-use crate::resource::{Create, Fetch, HasOne, List, Resource, Written};
+use crate::resource::{Create, Fetch, HasOne, List, Resource, Written, by_instant};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -157,16 +157,8 @@ impl HasOne<Earning> for Fulfillment {
 
 impl List for Fulfillment {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "reward_earning_fulfillments.created_at",
-            value: SortValue::Instant(|row| row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "reward_earning_fulfillments.updated_at",
-            value: SortValue::Instant(|row| row.updated_at),
-        },
+        by_instant("created_at", "reward_earning_fulfillments.created_at", |row| row.created_at),
+        by_instant("updated_at", "reward_earning_fulfillments.updated_at", |row| row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

@@ -14,13 +14,13 @@ use super::group::{self, Group};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::reward_programs;
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Item, Items, Notes};
-use crate::resource::{Create, Fetch, HasOne, List, Resource, Written};
+use crate::resource::{Create, Fetch, HasOne, List, Resource, Written, by_instant};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -179,16 +179,8 @@ impl HasOne<Group> for Program {
 
 impl List for Program {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "reward_programs.created_at",
-            value: SortValue::Instant(|row| row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "reward_programs.updated_at",
-            value: SortValue::Instant(|row| row.updated_at),
-        },
+        by_instant("created_at", "reward_programs.created_at", |row| row.created_at),
+        by_instant("updated_at", "reward_programs.updated_at", |row| row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

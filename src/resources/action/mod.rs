@@ -18,12 +18,12 @@ use super::in_plan::Related;
 use super::patient_plan_summary::{self as plan, Adherence, Plan};
 use crate::auth::Scope;
 use crate::db::schema::{actions, bundle_actions};
-use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Relationship, Relationships};
 use crate::jsonapi::{Filters, Identifier, PagingRules, Reference};
-use crate::resource::{Fetch, HasMany, HasOne, List, Resource};
+use crate::resource::{Fetch, HasMany, HasOne, List, Resource, by_instant};
 use crate::time::Instant;
 
 /// A row, with what is reckoned from others: its attributes.
@@ -152,16 +152,8 @@ impl Fetch for Action {
 
 impl List for Action {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "actions.created_at",
-            value: SortValue::Instant(|action| action.row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "actions.updated_at",
-            value: SortValue::Instant(|action| action.row.updated_at),
-        },
+        by_instant("created_at", "actions.created_at", |action| action.row.created_at),
+        by_instant("updated_at", "actions.updated_at", |action| action.row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

@@ -17,12 +17,12 @@ use super::in_plan::Related;
 use super::patient_plan_summary::{self as plan, Plan};
 use crate::auth::Scope;
 use crate::db::schema::{bundle_actions, bundles};
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Relationship, Relationships};
 use crate::jsonapi::{Filters, Identifier, PagingRules, Reference};
-use crate::resource::{Fetch, HasMany, HasOne, List, Resource};
+use crate::resource::{Fetch, HasMany, HasOne, List, Resource, by_instant};
 use crate::time::Instant;
 
 /// A row, with its actions: its attributes.
@@ -126,16 +126,8 @@ impl Fetch for Bundle {
 
 impl List for Bundle {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "bundles.created_at",
-            value: SortValue::Instant(|bundle| bundle.row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "bundles.updated_at",
-            value: SortValue::Instant(|bundle| bundle.row.updated_at),
-        },
+        by_instant("created_at", "bundles.created_at", |bundle| bundle.row.created_at),
+        by_instant("updated_at", "bundles.updated_at", |bundle| bundle.row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

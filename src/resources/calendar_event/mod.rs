@@ -18,12 +18,12 @@ use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{calendar_event_attendees as attendees, calendar_events as events};
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, Within, chunks, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, Within, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Included, Instants, PagingRules, Reference};
-use crate::resource::{Delete, Fetch, HasOne, List, Resource};
+use crate::resource::{Delete, Fetch, HasOne, List, Resource, by_instant};
 use crate::time::Instant;
 
 /// The types of events.
@@ -163,27 +163,13 @@ pub struct EventFilter {
 
 impl List for Event {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "calendar_events.created_at",
-            value: SortValue::Instant(|event| event.row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "calendar_events.updated_at",
-            value: SortValue::Instant(|event| event.row.updated_at),
-        },
-        Sort {
-            name: "start_at",
-            column: "calendar_events.start_at",
-            value: SortValue::Instant(|event| event.row.start_at),
-        },
+        by_instant("created_at", "calendar_events.created_at", |event| event.row.created_at),
+        by_instant("updated_at", "calendar_events.updated_at", |event| event.row.updated_at),
+        by_instant("start_at", "calendar_events.start_at", |event| event.row.start_at),
         // One without an end stands where it begins.
-        Sort {
-            name: "end_at",
-            column: "coalesce(calendar_events.end_at, calendar_events.start_at)",
-            value: SortValue::Instant(|event| event.row.end_at.unwrap_or(event.row.start_at)),
-        },
+        by_instant("end_at", "coalesce(calendar_events.end_at, calendar_events.start_at)", |event| {
+            event.row.end_at.unwrap_or(event.row.start_at)
+        }),
     ];
     const PAGING: PagingRules = PagingRules::ALWAYS;
 

@@ -16,13 +16,13 @@ pub use target::{Target, Targets};
 use super::patient::Patient;
 use crate::auth::Scope;
 use crate::db::schema::{groups, patient_groups};
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, chunks, insert_all, load_page};
 use crate::error::{Fault, Faults, Kind, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::document::ClientId;
 use crate::jsonapi::{Filters, Item, Items, Notes, Patch, Reference};
-use crate::resource::{Create, Fetch, HasMany, List, Resource, Written};
+use crate::resource::{Create, Fetch, HasMany, List, Resource, Written, by_instant, by_text};
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -111,9 +111,9 @@ pub struct GroupFilter {
 
 impl List for Group {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort { name: "created_at", column: "groups.created_at", value: SortValue::Instant(|row| row.created_at) },
-        Sort { name: "updated_at", column: "groups.updated_at", value: SortValue::Instant(|row| row.updated_at) },
-        Sort { name: "name", column: "groups.name", value: SortValue::Text(|row| &row.name) },
+        by_instant("created_at", "groups.created_at", |row| row.created_at),
+        by_instant("updated_at", "groups.updated_at", |row| row.updated_at),
+        by_text("name", "groups.name", |row| &row.name),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

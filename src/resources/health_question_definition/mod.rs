@@ -16,12 +16,12 @@ use self::audience::Requirement;
 use super::{health_profile, health_profile_question as question};
 use crate::auth::Scope;
 use crate::db::schema::health_question_definitions as definitions;
-use crate::db::{Backend, Conn, Json, KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Json, KeyValue, Page, Paging, Sort, SortKey, Window, insert_all, load_page};
 use crate::error::{Error, Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::{Filters, Item, Items, Node, Notes, Read};
-use crate::resource::{Fetch, List, Resource};
+use crate::resource::{Fetch, List, Resource, by_instant, by_text};
 use crate::seed::Seed;
 use crate::time::Instant;
 
@@ -110,16 +110,8 @@ impl Fetch for Definition {
 
 impl List for Definition {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "health_question_definitions.created_at",
-            value: SortValue::Instant(|row| row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "health_question_definitions.updated_at",
-            value: SortValue::Instant(|row| row.updated_at),
-        },
+        by_instant("created_at", "health_question_definitions.created_at", |row| row.created_at),
+        by_instant("updated_at", "health_question_definitions.updated_at", |row| row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 
@@ -134,11 +126,11 @@ impl List for Definition {
 }
 
 /// The ids as numbers: as texts, 10 would come before 2.
-static NUMBER: Sort<Definition> = Sort {
-    name: "number",
-    column: "substr('000000000' || health_question_definitions.id, length(health_question_definitions.id) + 1)",
-    value: SortValue::Text(|row| row.id.padded()),
-};
+static NUMBER: Sort<Definition> = by_text(
+    "number",
+    "substr('000000000' || health_question_definitions.id, length(health_question_definitions.id) + 1)",
+    |row| row.id.padded(),
+);
 
 /// The same window with the number as its last key. Cursors need not hold it,
 /// since they hold the id.

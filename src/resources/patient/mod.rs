@@ -26,12 +26,12 @@ use serde::Serialize;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_groups, patients};
-use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Links, Relationship, Relationships};
 use crate::jsonapi::{Filters, Instants, PagingRules, Reference};
-use crate::resource::{Fetch, List, Resource};
+use crate::resource::{Fetch, List, Resource, by_instant, by_text};
 use crate::time::Instant;
 
 /// A row, and its attributes.
@@ -156,18 +156,10 @@ pub struct PatientFilter {
 
 impl List for Patient {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort { name: "created_at", column: "patients.created_at", value: SortValue::Instant(|row| row.created_at) },
-        Sort { name: "updated_at", column: "patients.updated_at", value: SortValue::Instant(|row| row.updated_at) },
-        Sort {
-            name: "last_name",
-            column: "coalesce(patients.last_name, '')",
-            value: SortValue::Text(|row| row.last_name.as_deref().unwrap_or_default()),
-        },
-        Sort {
-            name: "first_name",
-            column: "coalesce(patients.first_name, '')",
-            value: SortValue::Text(|row| row.first_name.as_deref().unwrap_or_default()),
-        },
+        by_instant("created_at", "patients.created_at", |row| row.created_at),
+        by_instant("updated_at", "patients.updated_at", |row| row.updated_at),
+        by_text("last_name", "coalesce(patients.last_name, '')", |row| row.last_name.as_deref().unwrap_or_default()),
+        by_text("first_name", "coalesce(patients.first_name, '')", |row| row.first_name.as_deref().unwrap_or_default()),
     ];
     const PAGING: PagingRules = PagingRules::ALWAYS;
 

@@ -13,13 +13,13 @@ use super::patient::{Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::patient_health_metrics as metrics;
-use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::Filters;
 use crate::jsonapi::PagingRules;
 use crate::jsonapi::answer::{Relationship, Relationships};
-use crate::resource::{Fetch, HasOne, List, Resource};
+use crate::resource::{Fetch, HasOne, List, Resource, by_instant};
 use crate::time::Instant;
 
 /// A row, and its attributes.
@@ -103,21 +103,9 @@ impl HasOne<Patient> for Metric {
 
 impl List for Metric {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "patient_health_metrics.created_at",
-            value: SortValue::Instant(|row| row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "patient_health_metrics.updated_at",
-            value: SortValue::Instant(|row| row.updated_at),
-        },
-        Sort {
-            name: "occurred_at",
-            column: "patient_health_metrics.occurred_at",
-            value: SortValue::Instant(|row| row.occurred_at),
-        },
+        by_instant("created_at", "patient_health_metrics.created_at", |row| row.created_at),
+        by_instant("updated_at", "patient_health_metrics.updated_at", |row| row.updated_at),
+        by_instant("occurred_at", "patient_health_metrics.occurred_at", |row| row.occurred_at),
     ];
     const PAGING: PagingRules = PagingRules::ALWAYS;
 

@@ -22,12 +22,12 @@ use super::result::{self, HealthResult};
 use crate::auth::Scope;
 use crate::db::schema::{patient_groups, patient_plan_summaries as plans};
 use crate::db::views::current_results;
-use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Relationship, Relationships};
 use crate::jsonapi::{Filters, Identifier, Included, PagingRules, Reference};
-use crate::resource::{Fetch, HasOne, List, Resource};
+use crate::resource::{Fetch, HasOne, List, Resource, by_instant};
 use crate::time::Instant;
 
 /// A row, with what is reckoned from others: its attributes.
@@ -226,16 +226,8 @@ impl Fetch for Plan {
 
 impl List for Plan {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "patient_plan_summaries.created_at",
-            value: SortValue::Instant(|plan| plan.row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "patient_plan_summaries.updated_at",
-            value: SortValue::Instant(|plan| plan.row.updated_at),
-        },
+        by_instant("created_at", "patient_plan_summaries.created_at", |plan| plan.row.created_at),
+        by_instant("updated_at", "patient_plan_summaries.updated_at", |plan| plan.row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

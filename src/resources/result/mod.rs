@@ -15,12 +15,12 @@ use super::patient_health_metric::Metric;
 use super::patient_plan_summary::{self as plan, Plan};
 use crate::auth::Scope;
 use crate::db::views::{all_results, current_results};
-use crate::db::{Backend, Conn, Json, Page, Sort, SortValue, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, Instants, PagingRules, Reference};
-use crate::resource::{Fetch, HasMany, HasOne, List, Resource};
+use crate::resource::{Fetch, HasMany, HasOne, List, Resource, by_instant};
 use crate::time::Instant;
 
 /// A row, with its values put together: its attributes.
@@ -184,21 +184,9 @@ pub struct ResultFilter {
 
 impl List for HealthResult {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "all_results.created_at",
-            value: SortValue::Instant(|result| result.row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "all_results.updated_at",
-            value: SortValue::Instant(|result| result.row.updated_at),
-        },
-        Sort {
-            name: "occurred_at",
-            column: "all_results.occurred_at",
-            value: SortValue::Instant(|result| result.row.occurred_at),
-        },
+        by_instant("created_at", "all_results.created_at", |result| result.row.created_at),
+        by_instant("updated_at", "all_results.updated_at", |result| result.row.updated_at),
+        by_instant("occurred_at", "all_results.occurred_at", |result| result.row.occurred_at),
     ];
     const PAGING: PagingRules = PagingRules::ALWAYS;
 

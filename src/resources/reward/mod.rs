@@ -13,12 +13,12 @@ use super::reach::{Reach, Reached};
 use super::reward_program_activation::{self as activation, Activation};
 use crate::auth::Scope;
 use crate::db::schema::{reward_earning_fulfillments as fulfillments, reward_earnings, rewards};
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, PagingRules, Reference};
-use crate::resource::{Fetch, HasOne, List, Resource};
+use crate::resource::{Fetch, HasOne, List, Resource, by_instant};
 use crate::time::Instant;
 
 /// A row, and what it says of the attributes.
@@ -191,16 +191,8 @@ pub struct RewardFilter {
 
 impl List for Reward {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "rewards.created_at",
-            value: SortValue::Instant(|reward| reward.row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "rewards.updated_at",
-            value: SortValue::Instant(|reward| reward.row.updated_at),
-        },
+        by_instant("created_at", "rewards.created_at", |reward| reward.row.created_at),
+        by_instant("updated_at", "rewards.updated_at", |reward| reward.row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

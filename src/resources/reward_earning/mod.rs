@@ -19,12 +19,12 @@ use crate::auth::Scope;
 use crate::db::schema::{
     reward_earning_fulfillments as fulfillments, reward_earnings as earnings, reward_program_activations as activations,
 };
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, PagingRules};
-use crate::resource::{Fetch, HasOne, List, Resource};
+use crate::resource::{Fetch, HasOne, List, Resource, by_instant};
 use crate::time::Instant;
 
 /// A row, and what it says of the attributes.
@@ -210,16 +210,8 @@ pub struct EarningFilter {
 
 impl List for Earning {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "reward_earnings.created_at",
-            value: SortValue::Instant(|earning| earning.row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "reward_earnings.updated_at",
-            value: SortValue::Instant(|earning| earning.row.updated_at),
-        },
+        by_instant("created_at", "reward_earnings.created_at", |earning| earning.row.created_at),
+        by_instant("updated_at", "reward_earnings.updated_at", |earning| earning.row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 

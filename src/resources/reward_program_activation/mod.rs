@@ -19,12 +19,12 @@ use super::reach::{Reach, Reached};
 use super::reward_program::Program;
 use crate::auth::Scope;
 use crate::db::schema::{reward_earnings, reward_program_activations as activations, rewards};
-use crate::db::{Backend, Conn, Page, Sort, SortValue, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
 use crate::jsonapi::{Filters, PagingRules};
-use crate::resource::{Fetch, HasOne, List, Resource};
+use crate::resource::{Fetch, HasOne, List, Resource, by_instant};
 use crate::time::Instant;
 
 /// A row, and what it says of the attributes.
@@ -192,16 +192,8 @@ impl HasOne<Program> for Activation {
 
 impl List for Activation {
     const SORTS: &'static [Sort<Self>] = &[
-        Sort {
-            name: "created_at",
-            column: "reward_program_activations.created_at",
-            value: SortValue::Instant(|activation| activation.row.created_at),
-        },
-        Sort {
-            name: "updated_at",
-            column: "reward_program_activations.updated_at",
-            value: SortValue::Instant(|activation| activation.row.updated_at),
-        },
+        by_instant("created_at", "reward_program_activations.created_at", |activation| activation.row.created_at),
+        by_instant("updated_at", "reward_program_activations.updated_at", |activation| activation.row.updated_at),
     ];
     const PAGING: PagingRules = PagingRules::ON_REQUEST;
 
