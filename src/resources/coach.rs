@@ -10,11 +10,12 @@ use serde::Serialize;
 
 use super::group;
 use super::identifier::{self, Holder, Holders, Identifier};
+use super::lookup;
 use super::patient::Patient;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{coach_groups, coaches, identifiers, patient_coaches, patient_groups};
-use crate::db::{Backend, Conn, Page, Sort, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -148,12 +149,7 @@ pub fn known<'n>(db: &mut Conn, scope: &Scope, named: impl IntoIterator<Item = &
 /// # Errors
 /// When the database fails.
 pub fn among(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashSet<Id>> {
-    let ids: HashSet<Id> = ids.into_iter().collect();
-    let mut known = HashSet::new();
-    for chunk in chunks(ids) {
-        known.extend(visible(scope).filter(coaches::id.eq_any(chunk)).select(coaches::id).load::<Id>(db)?);
-    }
-    Ok(known)
+    lookup::collect(ids, |ids| visible(scope).filter(coaches::id.eq_any(ids)).select(coaches::id).load(db))
 }
 
 /// A coach to be, made by an operator or a fixture.

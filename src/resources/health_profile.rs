@@ -12,11 +12,12 @@ use serde::Serialize;
 use super::health_profile_answer as answer;
 use super::health_profile_question::{self as question, Question};
 use super::health_question_definition::{self as definition, CATEGORIES};
+use super::lookup;
 use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::health_profiles as profiles;
-use crate::db::{Backend, Conn, Page, Sort, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -213,13 +214,9 @@ impl List for HealthProfile {
 /// # Errors
 /// When the database fails.
 pub fn of_patients(db: &mut Conn, scope: &Scope, patients: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Id>> {
-    let patients: HashSet<Id> = patients.into_iter().collect();
-    let mut found = HashMap::new();
-    for chunk in chunks(patients) {
-        let query = visible(scope).filter(profiles::patient_id.eq_any(chunk));
-        found.extend(query.select((profiles::patient_id, profiles::id)).load::<(Id, Id)>(db)?);
-    }
-    Ok(found)
+    lookup::collect(patients, |ids| {
+        visible(scope).filter(profiles::patient_id.eq_any(ids)).select((profiles::patient_id, profiles::id)).load(db)
+    })
 }
 
 /// The ids of all profiles within the scope, and of their patients.

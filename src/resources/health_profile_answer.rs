@@ -12,11 +12,12 @@ use serde::Serialize;
 use super::coach;
 use super::health_profile_question::Question;
 use super::health_question_definition as definition;
+use super::lookup;
 use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::health_profile_answers as answers;
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -151,11 +152,8 @@ impl List for Answer {
 /// # Errors
 /// When the database fails.
 pub fn of_patients(db: &mut Conn, scope: &Scope, patients: impl IntoIterator<Item = Id>) -> Result<Vec<Answer>> {
-    let patients: HashSet<Id> = patients.into_iter().collect();
-    let mut found = Vec::new();
-    for chunk in chunks(patients) {
-        found.extend(visible(scope).filter(answers::patient_id.eq_any(chunk)).load::<Answer>(db)?);
-    }
+    let mut found: Vec<Answer> =
+        lookup::collect(patients, |ids| visible(scope).filter(answers::patient_id.eq_any(ids)).load(db))?;
     // Sorted here: for an order by id SQLite would read the answers of everybody.
     found.sort_by_key(|answer| answer.id);
     Ok(found)

@@ -14,11 +14,12 @@ use serde::Serialize;
 use super::health_profile::{self, HealthProfile};
 use super::health_profile_answer::{self as answer, Answer};
 use super::health_question_definition::{self as definition, Audience, Definition};
+use super::lookup;
 use super::patient::of_groups;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{health_profile_questions as questions, patients};
-use crate::db::{Backend, Conn, Page, Sort, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -188,13 +189,9 @@ impl HasMany<Question> for HealthProfile {
 /// When the database fails.
 pub fn of_patients(db: &mut Conn, scope: &Scope, patients: impl IntoIterator<Item = Id>) -> Result<Vec<Question>> {
     let audiences = definition::audiences(db, scope)?;
-    let patients: HashSet<Id> = patients.into_iter().collect();
-    let mut found = Vec::new();
-    for chunk in chunks(patients) {
-        let query = visible(scope, &audiences).filter(questions::patient_id.eq_any(chunk)).order(questions::id);
-        found.extend(query.load::<Question>(db)?);
-    }
-    Ok(found)
+    lookup::collect(patients, |ids| {
+        visible(scope, &audiences).filter(questions::patient_id.eq_any(ids)).order(questions::id).load(db)
+    })
 }
 
 /// Puts new questions to patients, or those that there are to new patients.

@@ -19,6 +19,7 @@ pub mod health_question_definition;
 pub mod identifier;
 pub mod in_plan;
 pub mod loinc;
+pub mod lookup;
 pub mod organization;
 pub mod patient;
 pub mod patient_health_metric;

@@ -3,7 +3,7 @@
 //! The budget is that of each activation: a program may be activated for any
 //! number of patients.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use actix_web::http::StatusCode;
 use diesel::prelude::*;
@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::group::{self, Group};
+use super::lookup;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::reward_programs;
-use crate::db::{Backend, Conn, Page, Sort, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -249,13 +250,9 @@ impl Create for Program {
 /// # Errors
 /// When the database fails.
 pub fn by_id(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Program>> {
-    let ids: HashSet<Id> = ids.into_iter().collect();
-    let mut known = HashMap::new();
-    for chunk in chunks(ids) {
-        let rows = visible(scope).filter(reward_programs::id.eq_any(chunk)).load::<Program>(db)?;
-        known.extend(rows.into_iter().map(|row| (row.id, row)));
-    }
-    Ok(known)
+    let rows: Vec<Program> =
+        lookup::collect(ids, |ids| visible(scope).filter(reward_programs::id.eq_any(ids)).load(db))?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 impl Seed for Program {

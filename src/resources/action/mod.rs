@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::bundle::{Bundle, Member};
 use super::in_plan::Related;
+use super::lookup;
 use super::patient_plan_summary::{self as plan, Adherence, Plan};
 use crate::auth::Scope;
 use crate::db::schema::{actions, bundle_actions};
@@ -229,14 +230,13 @@ pub fn of_plans(db: &mut Conn, scope: &Scope, plans: &[Id], tracked: bool) -> Re
 /// # Errors
 /// When the database fails.
 pub fn ids_by_plan(db: &mut Conn, plans: &[Id]) -> Result<HashMap<Id, Vec<Id>>> {
-    let mut found: HashMap<Id, Vec<Id>> = HashMap::new();
-    for chunk in chunks(plans.iter().copied()) {
-        let query = actions::table.filter(actions::plan_id.eq_any(chunk)).order(actions::id);
-        for (plan, action) in query.select((actions::plan_id, actions::id)).load::<(Id, Id)>(db)? {
-            found.entry(plan).or_default().push(action);
-        }
-    }
-    Ok(found)
+    lookup::group(plans.iter().copied(), |ids| {
+        actions::table
+            .filter(actions::plan_id.eq_any(ids))
+            .order(actions::id)
+            .select((actions::plan_id, actions::id))
+            .load(db)
+    })
 }
 
 /// Those of these actions that are within the scope, with their plans and

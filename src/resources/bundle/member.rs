@@ -9,6 +9,7 @@ use crate::db::schema::bundle_actions;
 use crate::db::{Conn, chunks, insert_all};
 use crate::error::Result;
 use crate::id::Id;
+use crate::resources::lookup;
 
 /// An action's place in a bundle.
 #[derive(Insertable)]
@@ -25,17 +26,13 @@ impl Member {
     /// # Errors
     /// When the database fails.
     pub fn actions_of(db: &mut Conn, bundles: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Vec<Id>>> {
-        let mut actions: HashMap<Id, Vec<Id>> = HashMap::new();
-        for chunk in chunks(bundles) {
-            let query = bundle_actions::table
-                .filter(bundle_actions::bundle_id.eq_any(chunk))
+        lookup::group(bundles, |ids| {
+            bundle_actions::table
+                .filter(bundle_actions::bundle_id.eq_any(ids))
                 .select((bundle_actions::bundle_id, bundle_actions::action_id))
-                .order((bundle_actions::bundle_id, bundle_actions::position));
-            for (bundle, action) in query.load::<(Id, Id)>(db)? {
-                actions.entry(bundle).or_default().push(action);
-            }
-        }
-        Ok(actions)
+                .order((bundle_actions::bundle_id, bundle_actions::position))
+                .load(db)
+        })
     }
 
     /// The bundles that actions are in.
@@ -43,17 +40,13 @@ impl Member {
     /// # Errors
     /// When the database fails.
     pub fn bundles_of(db: &mut Conn, actions: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Vec<Id>>> {
-        let mut bundles: HashMap<Id, Vec<Id>> = HashMap::new();
-        for chunk in chunks(actions) {
-            let query = bundle_actions::table
-                .filter(bundle_actions::action_id.eq_any(chunk))
+        lookup::group(actions, |ids| {
+            bundle_actions::table
+                .filter(bundle_actions::action_id.eq_any(ids))
                 .select((bundle_actions::action_id, bundle_actions::bundle_id))
-                .order((bundle_actions::action_id, bundle_actions::bundle_id));
-            for (action, bundle) in query.load::<(Id, Id)>(db)? {
-                bundles.entry(action).or_default().push(bundle);
-            }
-        }
-        Ok(bundles)
+                .order((bundle_actions::action_id, bundle_actions::bundle_id))
+                .load(db)
+        })
     }
 
     /// The members of a bundle that has these actions.

@@ -6,7 +6,7 @@
 mod member;
 mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use diesel::prelude::*;
 use serde::Serialize;
@@ -14,10 +14,11 @@ use serde::Serialize;
 pub use self::member::Member;
 use super::action::Action;
 use super::in_plan::Related;
+use super::lookup;
 use super::patient_plan_summary::{self as plan, Plan};
 use crate::auth::Scope;
 use crate::db::schema::{bundle_actions, bundles};
-use crate::db::{Backend, Conn, Page, Sort, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Relationship, Relationships};
@@ -187,10 +188,8 @@ impl HasOne<Plan> for Bundle {
 /// # Errors
 /// When the database fails.
 pub fn of_plans(db: &mut Conn, plans: &[Id]) -> Result<Vec<Bundle>> {
-    let mut rows = Vec::new();
-    for chunk in chunks(plans.iter().copied()) {
-        rows.extend(bundles::table.filter(bundles::plan_id.eq_any(chunk)).order(bundles::id).load::<Row>(db)?);
-    }
+    let of_plans = |ids| bundles::table.filter(bundles::plan_id.eq_any(ids)).order(bundles::id).load(db);
+    let rows = lookup::collect(plans.iter().copied(), of_plans)?;
     Bundle::filled(db, rows)
 }
 
@@ -199,14 +198,13 @@ pub fn of_plans(db: &mut Conn, plans: &[Id]) -> Result<Vec<Bundle>> {
 /// # Errors
 /// When the database fails.
 pub fn ids_by_plan(db: &mut Conn, plans: &[Id]) -> Result<HashMap<Id, Vec<Id>>> {
-    let mut found: HashMap<Id, Vec<Id>> = HashMap::new();
-    for chunk in chunks(plans.iter().copied()) {
-        let query = bundles::table.filter(bundles::plan_id.eq_any(chunk)).order(bundles::id);
-        for (plan, bundle) in query.select((bundles::plan_id, bundles::id)).load::<(Id, Id)>(db)? {
-            found.entry(plan).or_default().push(bundle);
-        }
-    }
-    Ok(found)
+    lookup::group(plans.iter().copied(), |ids| {
+        bundles::table
+            .filter(bundles::plan_id.eq_any(ids))
+            .order(bundles::id)
+            .select((bundles::plan_id, bundles::id))
+            .load(db)
+    })
 }
 
 /// Those of these bundles that are within the scope, with their plans.
@@ -218,11 +216,7 @@ pub fn known<'n>(
     scope: &Scope,
     named: impl IntoIterator<Item = &'n Reference>,
 ) -> Result<HashMap<Id, Id>> {
-    let ids: HashSet<Id> = named.into_iter().filter_map(|reference| reference.id).collect();
-    let mut known = HashMap::new();
-    for chunk in chunks(ids) {
-        let query = visible(scope).filter(bundles::id.eq_any(chunk)).select((bundles::id, bundles::plan_id));
-        known.extend(query.load::<(Id, Id)>(db)?);
-    }
-    Ok(known)
+    lookup::collect(named.into_iter().filter_map(|reference| reference.id), |ids| {
+        visible(scope).filter(bundles::id.eq_any(ids)).select((bundles::id, bundles::plan_id)).load(db)
+    })
 }

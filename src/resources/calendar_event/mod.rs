@@ -14,11 +14,12 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use self::attendee::{Attendee, People};
+use super::lookup;
 use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{calendar_event_attendees as attendees, calendar_events as events};
-use crate::db::{Backend, Conn, Page, Sort, Window, Within, chunks, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, Within, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -116,12 +117,9 @@ fn visible<'q>(scope: &Scope) -> events::BoxedQuery<'q, Backend> {
 /// # Errors
 /// When the database fails.
 pub fn known<'n>(db: &mut Conn, scope: &Scope, named: impl IntoIterator<Item = &'n Reference>) -> Result<HashSet<Id>> {
-    let ids: HashSet<Id> = named.into_iter().filter_map(|reference| reference.id).collect();
-    let mut known = HashSet::new();
-    for chunk in chunks(ids) {
-        known.extend(visible(scope).filter(events::id.eq_any(chunk)).select(events::id).load::<Id>(db)?);
-    }
-    Ok(known)
+    lookup::collect(named.into_iter().filter_map(|reference| reference.id), |ids| {
+        visible(scope).filter(events::id.eq_any(ids)).select(events::id).load(db)
+    })
 }
 
 // Quirk: nobody is left out, not even who is outside the caller's groups: a client sends the list back to change it,

@@ -13,10 +13,11 @@ use serde::Serialize;
 
 pub use target::{Target, Targets};
 
+use super::lookup;
 use super::patient::Patient;
 use crate::auth::Scope;
 use crate::db::schema::{groups, patient_groups};
-use crate::db::{Backend, Conn, Page, Sort, Window, chunks, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
 use crate::error::{Fault, Faults, Kind, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -227,12 +228,9 @@ pub fn check(db: &mut Conn, scope: &Scope, named: &[Reference], faults: &Faults)
 /// # Errors
 /// When the database fails.
 pub fn known<'n>(db: &mut Conn, scope: &Scope, named: impl IntoIterator<Item = &'n Reference>) -> Result<HashSet<Id>> {
-    let ids: HashSet<Id> = named.into_iter().filter_map(|reference| reference.id).collect();
-    let mut known = HashSet::new();
-    for chunk in chunks(ids) {
-        known.extend(visible(scope).filter(groups::id.eq_any(chunk)).select(groups::id).load::<Id>(db)?);
-    }
-    Ok(known)
+    lookup::collect(named.into_iter().filter_map(|reference| reference.id), |ids| {
+        visible(scope).filter(groups::id.eq_any(ids)).select(groups::id).load(db)
+    })
 }
 
 /// All groups within the scope, for the token that grants it.

@@ -23,10 +23,11 @@ use chrono::NaiveDate;
 use diesel::prelude::*;
 use serde::Serialize;
 
+use super::lookup;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_groups, patients};
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Links, Relationship, Relationships};
@@ -221,12 +222,7 @@ impl List for Patient {
 /// # Errors
 /// When the database fails.
 pub fn known(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashSet<Id>> {
-    let ids: HashSet<Id> = ids.into_iter().collect();
-    let mut known = HashSet::new();
-    for chunk in chunks(ids) {
-        known.extend(visible(scope).filter(patients::id.eq_any(chunk)).select(patients::id).load::<Id>(db)?);
-    }
-    Ok(known)
+    lookup::collect(ids, |ids| visible(scope).filter(patients::id.eq_any(ids)).select(patients::id).load(db))
 }
 
 /// Those of these patients that are within the scope, with all that is shown of
@@ -235,12 +231,7 @@ pub fn known(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) ->
 /// # Errors
 /// When the database fails.
 pub fn load(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<Vec<Patient>> {
-    let ids: HashSet<Id> = ids.into_iter().collect();
-    let mut found = Vec::new();
-    for chunk in chunks(ids) {
-        found.extend(visible(scope).filter(patients::id.eq_any(chunk)).order(patients::id).load::<Patient>(db)?);
-    }
-    Ok(found)
+    lookup::collect(ids, |ids| visible(scope).filter(patients::id.eq_any(ids)).order(patients::id).load(db))
 }
 
 /// The id of a patient that a filter names. One that is not within the scope is

@@ -16,13 +16,14 @@ pub use adherence::{Adherence, FrequencyGoal, Weeks};
 
 use super::action::{self, Action};
 use super::bundle::{self, Bundle};
+use super::lookup;
 use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use super::result::{self, HealthResult};
 use crate::auth::Scope;
 use crate::db::schema::{patient_groups, patient_plan_summaries as plans};
 use crate::db::views::current_results;
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Relationship, Relationships};
@@ -186,17 +187,13 @@ impl Resource for Plan {
 
 /// The latest result of each thread, by patient.
 fn current_results_of(db: &mut Conn, plans: &[Plan]) -> Result<HashMap<Id, Vec<Id>>> {
-    let mut found: HashMap<Id, Vec<Id>> = HashMap::new();
-    for chunk in chunks(plans.iter().map(|plan| plan.row.patient_id)) {
-        let query = current_results::table
-            .filter(current_results::patient_id.eq_any(chunk))
+    lookup::group(plans.iter().map(|plan| plan.row.patient_id), |ids| {
+        current_results::table
+            .filter(current_results::patient_id.eq_any(ids))
             .select((current_results::patient_id, current_results::id))
-            .order(current_results::id);
-        for (patient, result) in query.load::<(Id, Id)>(db)? {
-            found.entry(patient).or_default().push(result);
-        }
-    }
-    Ok(found)
+            .order(current_results::id)
+            .load(db)
+    })
 }
 
 fn visible<'q>(scope: &Scope) -> plans::BoxedQuery<'q, Backend> {
@@ -290,10 +287,7 @@ pub fn of_patient(db: &mut Conn, patient: Id) -> Result<Option<Id>> {
 /// # Errors
 /// When the database fails.
 pub fn known<'n>(db: &mut Conn, scope: &Scope, named: impl IntoIterator<Item = &'n Reference>) -> Result<HashSet<Id>> {
-    let ids: HashSet<Id> = named.into_iter().filter_map(|reference| reference.id).collect();
-    let mut known = HashSet::new();
-    for chunk in chunks(ids) {
-        known.extend(visible(scope).filter(plans::id.eq_any(chunk)).select(plans::id).load::<Id>(db)?);
-    }
-    Ok(known)
+    lookup::collect(named.into_iter().filter_map(|reference| reference.id), |ids| {
+        visible(scope).filter(plans::id.eq_any(ids)).select(plans::id).load(db)
+    })
 }

@@ -9,12 +9,13 @@ use serde::Serialize;
 use super::HealthResult;
 use crate::auth::Scope;
 use crate::db::schema::{patient_plan_summaries as plans, results};
-use crate::db::{Conn, Json, chunks, insert_all};
+use crate::db::{Conn, Json, insert_all};
 use crate::error::Result;
 use crate::id::Id;
 use crate::jsonapi::{Item, Items, Node, Notes, Read, Reference};
 use crate::resource::Resource;
 use crate::resources::action::{self, Action};
+use crate::resources::lookup;
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -115,11 +116,9 @@ impl Seed for HealthResult {
     fn store(db: &mut Conn, scope: &Scope, new: &Items<NewResult>, notes: &Notes) -> Result<()> {
         let named = || new.items.iter().filter_map(|(_, result)| result.action.as_ref());
         let actions = action::known(db, scope, named())?;
-        let mut patients = HashMap::new();
-        for chunk in chunks(actions.values().map(|(plan, _)| *plan)) {
-            let query = plans::table.filter(plans::id.eq_any(chunk)).select((plans::id, plans::patient_id));
-            patients.extend(query.load::<(Id, Id)>(db)?);
-        }
+        let patients: HashMap<Id, Id> = lookup::collect(actions.values().map(|(plan, _)| *plan), |ids| {
+            plans::table.filter(plans::id.eq_any(ids)).select((plans::id, plans::patient_id)).load(db)
+        })?;
         let mut rows = Vec::new();
         for (_, result) in &new.items {
             let Some(named) = &result.action else { continue };

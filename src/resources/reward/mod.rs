@@ -2,18 +2,19 @@
 
 mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use diesel::prelude::*;
 use serde::Serialize;
 
 use super::decimal::Decimal;
+use super::lookup;
 use super::patient::{Patient, of_groups};
 use super::reach::{Reach, Reached};
 use super::reward_program_activation::{self as activation, Activation};
 use crate::auth::Scope;
 use crate::db::schema::{reward_earning_fulfillments as fulfillments, reward_earnings, rewards};
-use crate::db::{Backend, Conn, Page, Sort, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -127,12 +128,8 @@ impl Fetch for Reward {
 /// # Errors
 /// When the database fails.
 pub fn by_id(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Reward>> {
-    let ids: HashSet<Id> = ids.into_iter().collect();
-    let mut known = Vec::new();
-    for chunk in chunks(ids) {
-        let rows = visible(scope).filter(rewards::id.eq_any(chunk)).load::<Row>(db)?;
-        known.extend(rows.into_iter().map(Reward::from));
-    }
+    let rows: Vec<Row> = lookup::collect(ids, |ids| visible(scope).filter(rewards::id.eq_any(ids)).load(db))?;
+    let mut known: Vec<_> = rows.into_iter().map(Reward::from).collect();
     complete(db, &mut known)?;
     Ok(known.into_iter().map(|reward| (reward.row.id, reward)).collect())
 }
@@ -145,11 +142,10 @@ impl From<Row> for Reward {
 
 /// Adds what was earned and fulfilled.
 fn complete(db: &mut Conn, loaded: &mut [Reward]) -> Result<()> {
-    let mut outcomes: HashMap<Id, Outcome> = HashMap::new();
-    for chunk in chunks(loaded.iter().map(|reward| reward.row.id)) {
-        let query = reward_earnings::table
+    let mut outcomes: HashMap<Id, Outcome> = lookup::collect(loaded.iter().map(|reward| reward.row.id), |ids| {
+        reward_earnings::table
             .left_join(fulfillments::table)
-            .filter(reward_earnings::reward_id.eq_any(chunk))
+            .filter(reward_earnings::reward_id.eq_any(ids))
             .select((
                 reward_earnings::reward_id,
                 (
@@ -158,9 +154,9 @@ fn complete(db: &mut Conn, loaded: &mut [Reward]) -> Result<()> {
                     fulfillments::fulfilled_value.nullable(),
                     fulfillments::fulfilled_at.nullable(),
                 ),
-            ));
-        outcomes.extend(query.load::<(Id, Outcome)>(db)?);
-    }
+            ))
+            .load(db)
+    })?;
     for reward in loaded {
         reward.outcome = outcomes.remove(&reward.row.id);
     }

@@ -3,7 +3,7 @@
 
 mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::group::Group;
+use super::lookup;
 use super::patient::{Patient, of_groups};
 use super::reach::{Reach, Reached};
 use super::reward::Reward;
@@ -19,7 +20,7 @@ use crate::auth::Scope;
 use crate::db::schema::{
     reward_earning_fulfillments as fulfillments, reward_earnings as earnings, reward_program_activations as activations,
 };
-use crate::db::{Backend, Conn, Page, Sort, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -137,12 +138,8 @@ impl Fetch for Earning {
 /// # Errors
 /// When the database fails.
 pub fn by_id(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Earning>> {
-    let ids: HashSet<Id> = ids.into_iter().collect();
-    let mut known = Vec::new();
-    for chunk in chunks(ids) {
-        let rows = visible(scope).filter(earnings::id.eq_any(chunk)).load::<Row>(db)?;
-        known.extend(rows.into_iter().map(Earning::from));
-    }
+    let rows: Vec<Row> = lookup::collect(ids, |ids| visible(scope).filter(earnings::id.eq_any(ids)).load(db))?;
+    let mut known: Vec<_> = rows.into_iter().map(Earning::from).collect();
     complete(db, scope, &mut known)?;
     Ok(known.into_iter().map(|earning| (earning.row.id, earning)).collect())
 }
@@ -155,18 +152,17 @@ impl From<Row> for Earning {
 
 /// Adds what has become of earnings.
 fn complete(db: &mut Conn, scope: &Scope, loaded: &mut [Earning]) -> Result<()> {
-    let mut states: HashMap<Id, State> = HashMap::new();
-    for chunk in chunks(loaded.iter().map(|earning| earning.row.id)) {
-        let query = earnings::table
+    let mut states: HashMap<Id, State> = lookup::collect(loaded.iter().map(|earning| earning.row.id), |ids| {
+        earnings::table
             .inner_join(activations::table)
             .left_join(fulfillments::table)
-            .filter(earnings::id.eq_any(chunk))
+            .filter(earnings::id.eq_any(ids))
             .select((
                 earnings::id,
                 (is_ready(scope.now), fulfillments::fulfilled_value.nullable(), fulfillments::fulfilled_at.nullable()),
-            ));
-        states.extend(query.load::<(Id, State)>(db)?);
-    }
+            ))
+            .load(db)
+    })?;
     for earning in loaded {
         earning.state = states.remove(&earning.row.id).unwrap_or_default();
     }

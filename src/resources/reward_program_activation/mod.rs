@@ -6,7 +6,7 @@
 
 mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use diesel::dsl::{count, count_star, sql};
 use diesel::prelude::*;
@@ -14,12 +14,13 @@ use diesel::sql_types::BigInt;
 use serde::Serialize;
 
 use super::decimal::Decimal;
+use super::lookup;
 use super::patient::{Patient, of_groups};
 use super::reach::{Reach, Reached};
 use super::reward_program::Program;
 use crate::auth::Scope;
 use crate::db::schema::{reward_earnings, reward_program_activations as activations, rewards};
-use crate::db::{Backend, Conn, Page, Sort, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -133,12 +134,8 @@ impl Fetch for Activation {
 /// # Errors
 /// When the database fails.
 pub fn by_id(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Activation>> {
-    let ids: HashSet<Id> = ids.into_iter().collect();
-    let mut known = Vec::new();
-    for chunk in chunks(ids) {
-        let rows = visible(scope).filter(activations::id.eq_any(chunk)).load::<Row>(db)?;
-        known.extend(rows.into_iter().map(Activation::from));
-    }
+    let rows: Vec<Row> = lookup::collect(ids, |ids| visible(scope).filter(activations::id.eq_any(ids)).load(db))?;
+    let mut known: Vec<_> = rows.into_iter().map(Activation::from).collect();
     complete(db, scope, &mut known)?;
     Ok(known.into_iter().map(|activation| (activation.row.id, activation)).collect())
 }
@@ -151,11 +148,10 @@ impl From<Row> for Activation {
 
 /// Adds what follows from the clock, the rewards and the earnings.
 fn complete(db: &mut Conn, scope: &Scope, loaded: &mut [Activation]) -> Result<()> {
-    let mut totals: HashMap<Id, Totals> = HashMap::new();
-    for chunk in chunks(loaded.iter().map(|activation| activation.row.id)) {
-        let query = rewards::table
+    let mut totals: HashMap<Id, Totals> = lookup::collect(loaded.iter().map(|activation| activation.row.id), |ids| {
+        rewards::table
             .left_join(reward_earnings::table)
-            .filter(rewards::reward_program_activation_id.eq_any(chunk))
+            .filter(rewards::reward_program_activation_id.eq_any(ids))
             .group_by(rewards::reward_program_activation_id)
             .select((
                 rewards::reward_program_activation_id,
@@ -166,9 +162,9 @@ fn complete(db: &mut Conn, scope: &Scope, loaded: &mut [Activation]) -> Result<(
                     count(reward_earnings::id.nullable()),
                     sql::<BigInt>("CAST(coalesce(sum(reward_earnings.earned_value), 0) AS BIGINT)"),
                 ),
-            ));
-        totals.extend(query.load::<(Id, Totals)>(db)?);
-    }
+            ))
+            .load(db)
+    })?;
     for activation in loaded {
         activation.active = scope.now < activation.row.ends_at;
         activation.totals = totals.remove(&activation.row.id).unwrap_or_default();

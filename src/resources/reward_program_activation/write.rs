@@ -9,11 +9,12 @@ use diesel::prelude::*;
 use super::{Activation, Row};
 use crate::auth::Scope;
 use crate::db::schema::reward_program_activations as activations;
-use crate::db::{Conn, chunks, insert_all};
+use crate::db::{Conn, insert_all};
 use crate::error::{Fault, Result};
 use crate::id::Id;
 use crate::jsonapi::{Item, Items, Notes, Read, Reference};
 use crate::resource::{Create, Resource, Written};
+use crate::resources::lookup;
 use crate::resources::patient::{self, Patient};
 use crate::resources::reward_program::{self, Program};
 use crate::seed::{Seed, Seeded};
@@ -144,15 +145,13 @@ impl Create for Activation {
 
 /// What is active for these patients: patients and programs.
 fn active(db: &mut Conn, scope: &Scope, patients: impl IntoIterator<Item = Id>) -> Result<HashSet<(Id, Id)>> {
-    let mut active = HashSet::new();
-    for chunk in chunks(patients) {
-        let query = activations::table
-            .filter(activations::patient_id.eq_any(chunk))
+    lookup::collect(patients, |ids| {
+        activations::table
+            .filter(activations::patient_id.eq_any(ids))
             .filter(activations::ends_at.gt(scope.now))
-            .select((activations::patient_id, activations::reward_program_id));
-        active.extend(query.load::<(Id, Id)>(db)?);
-    }
-    Ok(active)
+            .select((activations::patient_id, activations::reward_program_id))
+            .load(db)
+    })
 }
 
 impl Seed for Activation {
