@@ -172,8 +172,8 @@ impl List for Email {
 fn check_user(db: &mut Conn, scope: &Scope, named: Option<&Reference>, faults: &Faults) -> Result<Option<Id>> {
     let Some(named) = named else { return Ok(None) };
     if patient::known(db, scope, named.id)?.is_empty() && coach::known(db, scope, [named])?.is_empty() {
-        let fault = Fault::parameter("", "there is no patient and no coach of this id within the scope of the token");
-        faults.add(fault.at(named.source.clone()));
+        let detail = "there is no patient and no coach of this id within the scope of the token";
+        faults.add(Fault::named(&named.source, detail));
     }
     Ok(named.id)
 }
@@ -228,7 +228,7 @@ impl Seed for Email {
                 && !sender.id.is_some_and(|id| coaches.contains(&id))
             {
                 let detail = "there is no coach of this id in the organization";
-                notes.faults.add(Fault::body("", detail).at(sender.source.clone()));
+                notes.faults.add(Fault::named(&sender.source, detail));
             }
             let Some(receiver) = &email.receiver else { continue };
             match receiver.id.filter(|id| patients.contains(id)) {

@@ -276,7 +276,7 @@ impl Seed for HealthProfile {
             match named.id.filter(|id| known.contains(id)) {
                 None => notes.faults.add(patient::unknown(named)),
                 Some(id) if !seen.insert(id) => {
-                    notes.faults.add(Fault::body("", "has another profile in the fixture").at(named.source.clone()));
+                    notes.faults.add(Fault::named(&named.source, "has another profile in the fixture"));
                 }
                 Some(_) => {}
             }

@@ -253,7 +253,7 @@ impl Seed for Answer {
             for person in answer.people() {
                 if !person.id.is_some_and(|id| patients.contains(&id) || coaches.contains(&id)) {
                     let detail = "there is no patient and no coach of this id in the organization";
-                    notes.faults.add(Fault::body("", detail).at(person.source.clone()));
+                    notes.faults.add(Fault::named(&person.source, detail));
                 }
             }
             let (Some(patient), Some(question), Some(latest)) = (&answer.patient, &answer.question, &answer.latest)
@@ -267,12 +267,12 @@ impl Seed for Answer {
             }
             if to.is_none() {
                 let detail = "there is no health question definition of this id in the organization";
-                notes.faults.add(Fault::body("", detail).at(question.source.clone()));
+                notes.faults.add(Fault::named(&question.source, detail));
             }
             let (Some(of), Some(to)) = (of, to) else { continue };
             if let Some(other) = taken.insert((of, to), answer.row.id) {
                 let detail = format!("has been answered by the patient already, in {other}");
-                notes.faults.add(Fault::body("", detail).at(question.source.clone()));
+                notes.faults.add(Fault::named(&question.source, detail));
             }
             rows.push(answer.row(scope, of, to, latest));
         }

@@ -242,7 +242,7 @@ impl Seed for Question {
         let definitions: HashSet<Id> = definition::all(db, scope)?.iter().map(|definition| definition.id).collect();
         let unknown = |what: &str, named: &Reference| {
             let detail = format!("there is no {what} of this id in the organization");
-            notes.faults.add(Fault::body("", detail).at(named.source.clone()));
+            notes.faults.add(Fault::named(&named.source, detail));
         };
         for (_, Restored { row, profile, definition }) in &new.items {
             let (Some(profile), Some(definition)) = (profile, definition) else { continue };

@@ -218,7 +218,7 @@ impl Create for Fulfillment {
             let Some(named) = &new.earning else { continue };
             let earning = named.among(&earnings, "reward earning", &notes.faults);
             let Some(Earning { row: earning, state }) = earning else { continue };
-            let fault = |detail: &str| notes.faults.add(Fault::body("", detail).at(named.source.clone()));
+            let fault = |detail: &str| notes.faults.add(Fault::named(&named.source, detail));
             if !fulfilled.insert(earning.id) {
                 fault("names an earning that is fulfilled already; an earning has only one fulfillment");
             }

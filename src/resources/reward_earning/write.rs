@@ -107,7 +107,7 @@ impl Create for Earning {
             let Some(Reward { row: reward, .. }) = named.among(&rewards, "reward", &notes.faults) else { continue };
             if !earned.insert(reward.id) {
                 let detail = "names a reward that is earned already; a reward has only one earning";
-                notes.faults.add(Fault::body("", detail).at(named.source.clone()));
+                notes.faults.add(Fault::named(&named.source, detail));
             }
             let Some(activation) = activations.get(&reward.reward_program_activation_id) else { continue };
             rows.extend(new.row(scope, pointer, reward, &activation.row, notes));
