@@ -50,23 +50,26 @@ pub async fn related_one<R: HasOne<T>, T: Fetch>(call: Call) -> Result<Answer> {
 /// `GET /type`
 pub async fn list<R: List>(call: Call) -> Result<Answer> {
     let filter = R::filter(&Filters(&call.parameters));
-    list_filtered::<R, _>(call, move |_, _| Ok(filter)).await
+    let window = call.parameters.window(&call.path, R::SORTS, R::PAGING);
+    let weight = R::weight(&filter, &window);
+    list_filtered::<R, _>(call, window, weight, move |_, _| Ok(filter)).await
 }
 
 /// `GET /type/{id}/{relationship}` of a to-many relationship.
 pub async fn related_many<R: HasMany<T>, T: List>(call: Call) -> Result<Answer> {
     let id = call.path_id();
-    list_filtered::<T, _>(call, move |db, scope| R::related(db, scope, id.ok_or_else(Fault::not_found)?)).await
+    let window = call.parameters.window(&call.path, T::SORTS, T::PAGING);
+    let filter = move |db: &mut Conn, scope: &Scope| R::related(db, scope, id.ok_or_else(Fault::not_found)?);
+    list_filtered::<T, _>(call, window, Weight::Long, filter).await
 }
 
-async fn list_filtered<R: List, F>(call: Call, filter: F) -> Result<Answer>
+async fn list_filtered<R: List, F>(call: Call, window: Window<R>, weight: Weight, filter: F) -> Result<Answer>
 where
     F: FnOnce(&mut Conn, &Scope) -> Result<R::Filter> + Send + 'static,
 {
-    let window = call.parameters.window(&call.path, R::SORTS, R::PAGING);
     let (view, faults) = view::<R>(&call);
     let (loaded, window, count, more) = call
-        .read(Weight::Long, move |db, scope| {
+        .read(weight, move |db, scope| {
             let filter = filter(db, scope)?;
             let Page { rows, count, more } = R::list(db, scope, &filter, &window, &faults)?;
             faults.check()?;

@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use serde::Serialize;
 
 use crate::auth::Scope;
-use crate::db::{Conn, KeyValue, Page, Sort, SortValue, Window};
+use crate::db::{Conn, KeyValue, Page, Sort, SortValue, Weight, Window};
 use crate::error::{Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -43,7 +43,7 @@ pub trait Resource: Serialize + Send + Sized + 'static {
 
     /// Where it is found.
     fn path(&self) -> String {
-        format!("/pub/{}/{}", Self::TYPE, self.id())
+        ["/pub/", Self::TYPE, "/", self.id().as_str()].concat()
     }
 
     /// Its links; `web_app` is the base of the web application.
@@ -95,6 +95,12 @@ pub trait List: Resource {
 
     /// Reads the filters.
     fn filter(filters: &Filters<'_>) -> Self::Filter;
+
+    /// How long it takes to load a page.
+    fn weight(filter: &Self::Filter, window: &Window<Self>) -> Weight {
+        let _ = (filter, window);
+        Weight::Long
+    }
 
     /// Loads a page. Filters that name what is not within the scope are noted
     /// as faults.

@@ -7,14 +7,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, Timelike, Utc};
 use chrono_tz::Tz;
-use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
-use diesel::serialize::{self, Output, ToSql};
-use diesel::sql_types::Timestamp;
+use diesel::pg::Pg;
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types::{Text, Timestamp};
+use diesel::sqlite::Sqlite;
 use serde::{Serialize, Serializer};
+
+use crate::db::Backend;
 
 /// A moment in UTC with millisecond precision, in the years 1 to 9999.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow)]
@@ -98,9 +101,51 @@ pub fn parse_date(text: &str) -> Option<NaiveDate> {
     (date.to_string() == text && (1..=9999).contains(&date.year())).then_some(date)
 }
 
+impl Instant {
+    /// `2017-11-03T04:00:00.000`, with whatever stands between date and time.
+    /// Written by hand, because every row has several and chrono's formatter
+    /// takes longer than the database does to find them.
+    fn write(self, separator: u8) -> [u8; 23] {
+        let mut text = *b"0000-00-00 00:00:00.000";
+        let mut put = |at: std::ops::Range<usize>, mut number: u32| {
+            for digit in text.get_mut(at).into_iter().flatten().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        };
+        put(0..4, self.0.year().unsigned_abs());
+        put(5..7, self.0.month());
+        put(8..10, self.0.day());
+        put(11..13, self.0.hour());
+        put(14..16, self.0.minute());
+        put(17..19, self.0.second());
+        put(20..23, self.0.nanosecond() / 1_000_000);
+        text[10] = separator;
+        text
+    }
+
+    /// Reads what [`Instant::write`] has written, without the fraction where
+    /// that is zero.
+    fn read(text: &[u8]) -> Option<Self> {
+        let number = |at: std::ops::Range<usize>| {
+            text.get(at)?
+                .iter()
+                .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+        };
+        let milliseconds = match text.len() {
+            19 => 0,
+            23 => number(20..23)?,
+            _ => return None,
+        };
+        let date = NaiveDate::from_ymd_opt(i32::try_from(number(0..4)?).ok()?, number(5..7)?, number(8..10)?)?;
+        date.and_hms_milli_opt(number(11..13)?, number(14..16)?, number(17..19)?, milliseconds).map(Self)
+    }
+}
+
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.and_utc().to_rfc3339_opts(SecondsFormat::Millis, true))
+        f.write_str(std::str::from_utf8(&self.write(b'T')).unwrap_or_default())?;
+        f.write_str("Z")
     }
 }
 
@@ -110,21 +155,45 @@ impl Serialize for Instant {
     }
 }
 
-impl<DB: Backend> ToSql<Timestamp, DB> for Instant
-where
-    NaiveDateTime: ToSql<Timestamp, DB>,
-{
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
-        self.0.to_sql(out)
+impl ToSql<Timestamp, Pg> for Instant {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        ToSql::<Timestamp, Pg>::to_sql(&self.0, &mut out.reborrow())
     }
 }
 
-impl<DB: Backend> FromSql<Timestamp, DB> for Instant
-where
-    NaiveDateTime: FromSql<Timestamp, DB>,
-{
-    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        NaiveDateTime::from_sql(bytes).map(Self)
+impl FromSql<Timestamp, Pg> for Instant {
+    fn from_sql(bytes: <Pg as diesel::backend::Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        <NaiveDateTime as FromSql<Timestamp, Pg>>::from_sql(bytes).map(Self)
+    }
+}
+
+/// As Diesel writes it: without the fraction where that is zero.
+impl ToSql<Timestamp, Sqlite> for Instant {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        let text = self.write(b' ');
+        let text = std::str::from_utf8(&text)?;
+        out.set_value(text.strip_suffix(".000").unwrap_or(text).to_owned());
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Timestamp, Sqlite> for Instant {
+    fn from_sql(value: <Sqlite as diesel::backend::Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        let text = <String as FromSql<Text, Sqlite>>::from_sql(value)?;
+        Self::read(text.as_bytes()).ok_or_else(|| format!("{text:?} is not an instant").into())
+    }
+}
+
+impl ToSql<Timestamp, Backend> for Instant {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Backend>) -> serialize::Result {
+        out.set_value((Timestamp, self));
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Timestamp, Backend> for Instant {
+    fn from_sql(value: <Backend as diesel::backend::Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        value.from_sql::<Self, Timestamp>()
     }
 }
 

@@ -6,13 +6,14 @@ use diesel::expression::AsExpression;
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Text;
 use serde::de::DeserializeOwned;
+use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// JSON text, kept and answered to the letter: `121.0` stays `121.0`.
 #[derive(Clone, Debug, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Text)]
-pub struct Json(Box<RawValue>);
+pub struct Json(String);
 
 impl Json {
     /// An empty array.
@@ -23,12 +24,12 @@ impl Json {
     /// The JSON of a value.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Self {
         // Only maps with keys that are no text fail, and there are none.
-        Self(serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+        Self(serde_json::to_string(value).unwrap_or_else(|_| "null".into()))
     }
 
     /// The text of a value in a document, untouched.
     pub fn raw(value: &RawValue) -> Self {
-        Self(value.to_owned())
+        Self(value.get().to_owned())
     }
 
     /// Reads the value back.
@@ -36,13 +37,19 @@ impl Json {
     /// # Errors
     /// When it is not of that form.
     pub fn value<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        serde_json::from_str(self.0.get())
+        serde_json::from_str(&self.0)
     }
 }
 
+/// Writes the text as it is. serde_json has that for its `RawValue`, which is
+/// parsed each time it is made; the text was when it was stored, so this goes
+/// by the name under which serde_json knows its own.
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        const RAW_VALUE: &str = "$serde_json::private::RawValue";
+        let mut raw = serializer.serialize_struct(RAW_VALUE, 1)?;
+        raw.serialize_field(RAW_VALUE, &self.0)?;
+        raw.end()
     }
 }
 
@@ -51,7 +58,7 @@ where
     str: ToSql<Text, DB>,
 {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
-        self.0.get().to_sql(out)
+        self.0.as_str().to_sql(out)
     }
 }
 
@@ -60,6 +67,6 @@ where
     String: FromSql<Text, DB>,
 {
     fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        Ok(Self(RawValue::from_string(String::from_sql(bytes)?)?))
+        String::from_sql(bytes).map(Self)
     }
 }

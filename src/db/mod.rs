@@ -5,10 +5,12 @@
 //! them are in this folder. [`Pool`] decides where and in which transaction
 //! queries run.
 
+mod columns;
 mod connection;
 mod insert;
 mod json;
 mod migrations;
+mod one_of;
 mod page;
 mod pool;
 mod range;
@@ -22,11 +24,13 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
 
+pub use columns::rows_of;
 pub use connection::Conn;
-pub use insert::insert_all;
+pub use insert::{insert_all, insert_bulk};
 pub use json::Json;
 pub use migrations::{migrate, pending, revert_all};
-pub use page::{KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, load_page};
+pub use one_of::{OneOf, one_of};
+pub use page::{KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, load_page, load_rows};
 pub use pool::{Pool, PoolOptions, Weight};
 pub use range::Within;
 

@@ -105,6 +105,17 @@ pub struct Page<R> {
 }
 
 impl<R> Window<R> {
+    /// Whether it is a small part that is found at once, where an index has the
+    /// rows in the order of their ids.
+    pub fn is_near(&self) -> bool {
+        let (rows, walked) = match self.paging {
+            Paging::All => return false,
+            Paging::Skip { number, size } => (size, size.saturating_mul(number)),
+            Paging::Cursor { limit, .. } => (limit, limit),
+        };
+        self.order.is_empty() && rows <= 50 && walked <= 1000
+    }
+
     fn descending(&self) -> bool {
         self.order.last().is_some_and(|key| key.descending)
     }
@@ -122,31 +133,67 @@ pub fn load_page<'q, Row, Q, R: From<Row>>(
     matching: impl Fn() -> Q,
 ) -> Result<Page<R>>
 where
-    Q: SelectDsl<CountStar, Output: LoadQuery<'q, Conn, i64>>
-        + FilterDsl<After, Output = Q>
+    Q: SelectDsl<CountStar, Output: LoadQuery<'q, Conn, i64>> + Pages<'q, Row>,
+{
+    let count = matching().select(count_star()).internal_load(db)?.next().transpose()?.unwrap_or_default();
+    load_rows(db, window, table, count, matching())
+}
+
+/// A query that pages are cut from.
+pub trait Pages<'q, Row>:
+    FilterDsl<After, Output = Self>
+    + OrderDsl<Order, Output = Self>
+    + LimitDsl<Output = Self>
+    + OffsetDsl<Output = Self>
+    + LoadQuery<'q, Conn, Row>
+{
+}
+
+impl<'q, Row, Q> Pages<'q, Row> for Q where
+    Q: FilterDsl<After, Output = Q>
         + OrderDsl<Order, Output = Q>
         + LimitDsl<Output = Q>
         + OffsetDsl<Output = Q>
-        + LoadQuery<'q, Conn, Row>,
+        + LoadQuery<'q, Conn, Row>
 {
-    let count = matching().select(count_star()).internal_load(db)?.next().transpose()?.unwrap_or_default();
-    let rows = matching().order(Order::of(window, table));
-    let (rows, limit, offset) = match &window.paging {
-        Paging::All => (rows, i64::MAX, 0),
-        Paging::Skip { number, size } => (rows, *size, size.saturating_mul(number - 1)),
-        Paging::Cursor { limit, after: None } => (rows, *limit, 0),
+}
+
+/// Loads the rows of a page of `count` that match.
+pub fn load_rows<'q, Row, Q: Pages<'q, Row>, R: From<Row>>(
+    db: &mut Conn,
+    window: &Window<R>,
+    table: &'static str,
+    count: i64,
+    matching: Q,
+) -> Result<Page<R>> {
+    let (part, offset, limit) = match &window.paging {
+        Paging::All => (matching, 0, i64::MAX),
+        Paging::Skip { number, size } => (matching, size.saturating_mul(number - 1), *size),
+        Paging::Cursor { limit, after: None } => (matching, 0, *limit),
         Paging::Cursor { limit, after: Some((values, id)) } => {
-            (rows.filter(After::of(window, table, values, *id)), *limit, 0)
+            (matching.filter(After::of(window, table, values, *id)), 0, *limit)
         }
     };
     if limit == 0 || offset >= count {
         return Ok(Page { rows: Vec::new(), count, more: false });
     }
+    // A database walks through all that it skips, so the second half of a list
+    // is walked from its end.
+    let behind = count.saturating_sub(offset).saturating_sub(limit).max(0);
+    let backwards = offset > behind;
+    let order = Order::of(window, table, backwards);
     // One more than asked for tells whether there is a next page.
-    let rows = rows.limit(limit.saturating_add(1)).offset(offset).internal_load(db)?;
-    let mut rows = rows.map(|row| row.map(R::from)).collect::<QueryResult<Vec<R>>>()?;
+    let part = if backwards {
+        part.order(order).offset(behind).limit(limit.min(count - offset))
+    } else {
+        part.order(order).offset(offset).limit(limit.saturating_add(1))
+    };
+    let mut rows = part.internal_load(db)?.map(|row| row.map(R::from)).collect::<QueryResult<Vec<R>>>()?;
+    if backwards {
+        rows.reverse();
+    }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
+    let more = rows.len() > limit || (backwards && behind > 0);
     rows.truncate(limit);
     Ok(Page { rows, count, more })
 }
@@ -156,8 +203,8 @@ where
 pub struct Order(String);
 
 impl Order {
-    fn of<R>(window: &Window<R>, table: &str) -> Self {
-        let direction = |descending: bool| if descending { " DESC" } else { "" };
+    fn of<R>(window: &Window<R>, table: &str, backwards: bool) -> Self {
+        let direction = |descending: bool| if descending == backwards { "" } else { " DESC" };
         let mut sql = String::new();
         for key in &window.order {
             sql += key.sort.column;

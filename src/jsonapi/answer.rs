@@ -121,7 +121,7 @@ impl<A: Serialize> Serialize for ResourceObject<'_, A> {
             .filter(|relationship| fields.is_none_or(|fields| fields.iter().any(|field| field == relationship.name)));
         let shown: Vec<_> = shown
             .map(|relationship| {
-                let related = |path| Related { related: format!("{path}/{}", relationship.name) };
+                let related = |path: &String| Related { related: [path, "/", relationship.name].concat() };
                 let links = self.path.as_ref().map(related);
                 (relationship.name, RelationshipObject { data: &relationship.data, links })
             })

@@ -1,7 +1,6 @@
 //! What is noticed on the way through a request, and where.
 
 use std::cell::RefCell;
-use std::fmt;
 
 use serde::Serialize;
 
@@ -76,12 +75,33 @@ pub enum Pointer<'p> {
     Index(&'p Pointer<'p>, usize),
 }
 
-impl fmt::Display for Pointer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Pointer<'_> {
+    /// Writes it down.
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(64);
+        self.write(&mut text);
+        text
+    }
+
+    fn write(&self, text: &mut String) {
         match self {
-            Self::Root => Ok(()),
-            Self::Member(parent, name) => write!(f, "{parent}/{}", name.replace('~', "~0").replace('/', "~1")),
-            Self::Index(parent, index) => write!(f, "{parent}/{index}"),
+            Self::Root => {}
+            Self::Member(parent, name) => {
+                parent.write(text);
+                text.push('/');
+                for character in name.chars() {
+                    match character {
+                        '~' => text.push_str("~0"),
+                        '/' => text.push_str("~1"),
+                        other => text.push(other),
+                    }
+                }
+            }
+            Self::Index(parent, index) => {
+                parent.write(text);
+                text.push('/');
+                text.push_str(&index.to_string());
+            }
         }
     }
 }

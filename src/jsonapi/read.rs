@@ -46,23 +46,23 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// Notes a fault here.
     pub fn fault(&self, detail: impl Into<String>) {
-        self.notes.faults.add(Fault::body(self.pointer.to_string(), detail));
+        self.notes.faults.add(Fault::body(self.pointer.text(), detail));
     }
 
     /// Notes that a member, though allowed, has no effect.
     pub fn ignore(&self, name: &str) {
-        self.notes.ignore(Pointer::Member(&self.pointer, name).to_string());
+        self.notes.ignore(Pointer::Member(&self.pointer, name).text());
     }
 
     /// Notes that a member is forbidden.
     pub fn refuse(&self, name: &str, detail: &str) {
-        let source = Source::Pointer(Pointer::Member(&self.pointer, name).to_string());
+        let source = Source::Pointer(Pointer::Member(&self.pointer, name).text());
         self.notes.faults.add(Fault::new(Kind::Forbidden, detail).at(source));
     }
 
     /// Its place, written down.
     pub fn pointer(&self) -> String {
-        self.pointer.to_string()
+        self.pointer.text()
     }
 
     /// Whether it is `null`.
@@ -77,7 +77,7 @@ impl<'a, 'p> Node<'a, 'p> {
         let object = Object { members, pointer: self.pointer, notes: self.notes };
         let value = read(&object);
         for member in object.members.iter().filter(|member| !member.read.get()) {
-            self.notes.ignore(Pointer::Member(&self.pointer, &member.name).to_string());
+            self.notes.ignore(Pointer::Member(&self.pointer, &member.name).text());
         }
         Some(value)
     }
@@ -124,11 +124,14 @@ impl<'a, 'p> Node<'a, 'p> {
         None
     }
 
-    pub(super) fn check_length(&self, text: String, most: usize) -> Option<String> {
-        let length = text.chars().count();
-        if length > most {
-            self.fault(format!("must have at most {most} characters, not {length}"));
-            return None;
+    pub(super) fn check_length<T: AsRef<str>>(&self, text: T, most: usize) -> Option<T> {
+        // No text has more characters than bytes.
+        if text.as_ref().len() > most {
+            let length = text.as_ref().chars().count();
+            if length > most {
+                self.fault(format!("must have at most {most} characters, not {length}"));
+                return None;
+            }
         }
         Some(text)
     }
@@ -260,23 +263,23 @@ impl<'a> Object<'a, '_> {
 
     /// Notes a fault of a member.
     pub fn fault(&self, name: &str, detail: impl Into<String>) {
-        self.notes.faults.add(Fault::body(Pointer::Member(&self.pointer, name).to_string(), detail));
+        self.notes.faults.add(Fault::body(Pointer::Member(&self.pointer, name).text(), detail));
     }
 
     /// Notes that a member looks like a mistake.
     pub fn warn(&self, name: &str, detail: impl Into<String>) {
-        self.notes.warn(Pointer::Member(&self.pointer, name).to_string(), detail);
+        self.notes.warn(Pointer::Member(&self.pointer, name).text(), detail);
     }
 
     /// Its place, written down.
     pub fn pointer(&self) -> String {
-        self.pointer.to_string()
+        self.pointer.text()
     }
 
     /// Whether a fault was noted of a member or below it.
     pub fn is_faulty(&self, name: &str) -> bool {
         // Mostly there is none, and then the place need not be written down.
-        self.notes.has_faults() && self.notes.faults.any_within(&Pointer::Member(&self.pointer, name).to_string())
+        self.notes.has_faults() && self.notes.faults.any_within(&Pointer::Member(&self.pointer, name).text())
     }
 
     /// An object without members at a member's place.

@@ -1,5 +1,6 @@
 //! The types of values that clients send, and how each is read.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
@@ -22,12 +23,17 @@ pub trait Read: Sized {
 
 impl Read for String {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
-        let text: Self = node.parse("a string")?;
+        let text = node.raw.get();
+        let plain = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|text| !text.contains('\\'));
+        let text: Cow<'_, str> = match plain {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(node.parse("a string")?),
+        };
         if text.contains('\0') {
             node.fault("must not contain the character U+0000");
             return None;
         }
-        node.check_length(text, LONG)
+        node.check_length(text, LONG).map(Cow::into_owned)
     }
 }
 
@@ -79,19 +85,24 @@ impl Read for NaiveDate {
 impl Read for Json {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
         // The text is kept as it is, but must be read once: half a surrogate
-        // pair passes for JSON until somebody decodes it. Most values are plain
-        // and need no decoding.
-        let text = node.raw.get();
-        let plain = match text.as_bytes().first() {
-            Some(b'"') => !text.contains('\\'),
-            Some(b'-' | b'0'..=b'9') => text.len() < 16 && !text.contains(['e', 'E']),
-            _ => false,
-        };
-        if !plain {
+        // pair passes for JSON until somebody decodes it, and so does a number
+        // that is too large. Most values are plain.
+        if !is_plain(node.raw.get().as_bytes()) {
             let _: serde_json::Value = node.parse("a value that other programs can read")?;
         }
         Some(Self::raw(node.raw))
     }
+}
+
+/// Whether JSON has neither escapes nor numbers with exponents or with more
+/// digits than any number type holds. Texts that look as if count as such.
+fn is_plain(json: &[u8]) -> bool {
+    let mut digits = 0;
+    json.iter().all(|byte| {
+        let was_digit = digits > 0;
+        digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
+        *byte != b'\\' && digits < 16 && !(was_digit && matches!(byte, b'e' | b'E'))
+    })
 }
 
 impl<T: Read> Read for Vec<T> {

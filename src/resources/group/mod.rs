@@ -17,7 +17,7 @@ use super::lookup;
 use super::patient::Patient;
 use crate::auth::Scope;
 use crate::db::schema::{groups, patient_groups};
-use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page, rows_of};
 use crate::error::{Fault, Faults, Kind, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -89,7 +89,7 @@ impl Resource for Group {
 }
 
 fn visible<'q>(scope: &Scope) -> groups::BoxedQuery<'q, Backend> {
-    let mine = groups::table.filter(groups::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(groups::table).filter(groups::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(groups::id.eq_any(ids.clone())),

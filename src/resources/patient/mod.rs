@@ -20,14 +20,14 @@ pub use target::{Query, Target, Targets};
 use std::collections::HashSet;
 
 use chrono::NaiveDate;
+use diesel::dsl::{Filter, Select};
 use diesel::prelude::*;
 use serde::Serialize;
 
-use super::lookup;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_groups, patients};
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, load_page};
+use crate::db::{Backend, Conn, Json, OneOf, Page, Sort, Weight, Window, load_page, one_of, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Links, Relationship, Relationships};
@@ -110,7 +110,7 @@ impl Resource for Patient {
 
     fn links(&self, web_app: &str) -> Links {
         let base = web_app.trim_end_matches('/');
-        vec![("self", self.path()), ("twine_web_app", format!("{base}/#/coach/patient/{}", self.id))]
+        vec![("self", self.path()), ("twine_web_app", [base, "/#/coach/patient/", self.id.as_str()].concat())]
     }
 
     fn relationships(db: &mut Conn, scope: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
@@ -126,17 +126,18 @@ impl Resource for Patient {
 }
 
 fn visible<'q>(scope: &Scope) -> patients::BoxedQuery<'q, Backend> {
-    let mine = patients::table.filter(patients::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(patients::table).filter(patients::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine.filter(patients::id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => mine.filter(patients::id.eq_any(of_groups(ids.iter().copied()))),
     }
 }
 
 /// The ids of the patients of these groups.
-#[diesel::dsl::auto_type(no_type_alias)]
-pub fn of_groups(ids: Vec<Id>) -> _ {
-    patient_groups::table.filter(patient_groups::group_id.eq_any(ids)).select(patient_groups::patient_id)
+pub fn of_groups(
+    ids: impl IntoIterator<Item = Id>,
+) -> Select<Filter<patient_groups::table, OneOf<patient_groups::group_id>>, patient_groups::patient_id> {
+    patient_groups::table.filter(one_of(patient_groups::group_id, ids)).select(patient_groups::patient_id)
 }
 
 impl Fetch for Patient {
@@ -153,6 +154,18 @@ pub struct PatientFilter {
     archived: Option<bool>,
     created_at: Option<Instants>,
     updated_at: Option<Instants>,
+}
+
+impl PatientFilter {
+    /// Whether it leaves the whole organization.
+    fn is_whole(&self) -> bool {
+        let Self { reach, identifier, archived, created_at, updated_at } = self;
+        reach.groups.is_none()
+            && identifier.is_none()
+            && archived.is_none()
+            && created_at.is_none()
+            && updated_at.is_none()
+    }
 }
 
 impl List for Patient {
@@ -176,6 +189,10 @@ impl List for Patient {
         }
     }
 
+    fn weight(filter: &PatientFilter, window: &Window<Self>) -> Weight {
+        if filter.is_whole() && window.is_near() { Weight::Short } else { Weight::Long }
+    }
+
     fn list(
         db: &mut Conn,
         scope: &Scope,
@@ -188,7 +205,7 @@ impl List for Patient {
         load_page::<Self, _, _>(db, window, "patients", || {
             let mut query = visible(scope);
             if let Some(groups) = &groups {
-                query = query.filter(patients::id.eq_any(of_groups(groups.clone())));
+                query = query.filter(patients::id.eq_any(of_groups(groups.iter().copied())));
             }
             if let Some((system, value)) = &filter.identifier {
                 let holders = identifiers::table
@@ -222,7 +239,8 @@ impl List for Patient {
 /// # Errors
 /// When the database fails.
 pub fn known(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<HashSet<Id>> {
-    lookup::collect(ids, |ids| visible(scope).filter(patients::id.eq_any(ids)).select(patients::id).load(db))
+    let known = visible(scope).filter(one_of(patients::id, ids)).select(patients::id);
+    Ok(known.load::<Id>(db)?.into_iter().collect())
 }
 
 /// Those of these patients that are within the scope, with all that is shown of
@@ -231,7 +249,7 @@ pub fn known(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) ->
 /// # Errors
 /// When the database fails.
 pub fn load(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<Vec<Patient>> {
-    lookup::collect(ids, |ids| visible(scope).filter(patients::id.eq_any(ids)).order(patients::id).load(db))
+    Ok(visible(scope).filter(one_of(patients::id, ids)).order(patients::id).load(db)?)
 }
 
 /// The id of a patient that a filter names. One that is not within the scope is

@@ -13,7 +13,7 @@ use super::patient::{Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::patient_health_metrics as metrics;
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Weight, Window, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::Filters;
@@ -81,7 +81,7 @@ impl Resource for Metric {
 }
 
 fn visible<'q>(scope: &Scope) -> metrics::BoxedQuery<'q, Backend> {
-    let mine = metrics::table.filter(metrics::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(metrics::table).filter(metrics::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(metrics::patient_id.eq_any(of_groups(ids.clone()))),
@@ -113,6 +113,10 @@ impl List for Metric {
 
     fn filter(filters: &Filters<'_>) -> Reach {
         Reach::require(filters)
+    }
+
+    fn weight(reach: &Reach, window: &Window<Self>) -> Weight {
+        if reach.patient.is_some() && reach.groups.is_none() && window.is_near() { Weight::Short } else { Weight::Long }
     }
 
     fn list(
