@@ -1,10 +1,13 @@
 //! Who asks: from the bearer token to the scope that every query starts from.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use diesel::prelude::*;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::db::Conn;
@@ -54,14 +57,70 @@ impl Scope {
     }
 }
 
+/// The scopes of tokens that were looked up a moment ago: a client sends the
+/// same token with request after request, and looking it up costs as much as
+/// what is asked for.
+#[derive(Clone, Default)]
+pub struct Scopes(Arc<RwLock<Known>>);
+
+#[derive(Default)]
+struct Known {
+    tokens: HashMap<Digest, (Scope, Instant)>,
+    /// How often all was forgotten.
+    generation: u64,
+}
+
+/// The SHA-256 of a token.
+type Digest = [u8; 32];
+
+impl Scopes {
+    /// Milliseconds for which what was looked up holds: the time that a token
+    /// which another process revokes goes on being good here.
+    const FRESH: i64 = 1000;
+
+    /// Tokens at the most. More clients than that do not come in one second.
+    const MOST: usize = 10_000;
+
+    /// The scope of a bearer token.
+    ///
+    /// # Errors
+    /// 401 when the token is unknown, expired or revoked, or its client is.
+    pub fn of(&self, db: &mut Conn, bearer: &str, now: Instant) -> Result<Scope> {
+        let digest = Sha256::digest(bearer).into();
+        let generation = {
+            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some((scope, expires_at)) = known.tokens.get(&digest)
+                && now < *expires_at
+                && (0..Self::FRESH).contains(&(now.milliseconds() - scope.now.milliseconds()))
+            {
+                return Ok(Scope { now, ..scope.clone() });
+            }
+            known.generation
+        };
+        let (scope, expires_at) = authenticate(db, bearer, now)?;
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // What was read before a revocation says nothing about the time after.
+        if known.generation == generation {
+            if known.tokens.len() >= Self::MOST {
+                known.tokens.clear();
+            }
+            known.tokens.insert(digest, (scope.clone(), expires_at));
+        }
+        Ok(scope)
+    }
+
+    /// Forgets all, because a token was revoked.
+    pub fn forget(&self) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *known = Known { tokens: HashMap::new(), generation: known.generation + 1 };
+    }
+}
+
 /// A row of the join that a bearer token leads to.
 type Found = (Id, String, String, Option<Instant>, Instant, Option<Instant>);
 
-/// Finds the scope of a bearer token.
-///
-/// # Errors
-/// 401 when the token is unknown, expired or revoked, or its client is.
-pub fn authenticate(db: &mut Conn, bearer: &str, now: Instant) -> Result<Scope> {
+/// Looks up the scope of a bearer token, and when the token expires.
+fn authenticate(db: &mut Conn, bearer: &str, now: Instant) -> Result<(Scope, Instant)> {
     let found: Option<Found> = tokens::table
         .inner_join(clients::table)
         .filter(tokens::access_hash.eq(hash(bearer)))
@@ -84,7 +143,7 @@ pub fn authenticate(db: &mut Conn, bearer: &str, now: Instant) -> Result<Scope> 
         ));
     }
     let groups = groups_of(db, &client, &reach)?;
-    Ok(Scope { organization, groups, client, now })
+    Ok((Scope { organization, groups, client, now }, expires_at))
 }
 
 /// The groups that a client with this scope is restricted to; `None` when it is

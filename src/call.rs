@@ -1,30 +1,32 @@
 //! One request on its way through the gateway, and its answer.
 //!
-//! Every operation is a function from [`Call`] to [`Answer`]. [`operation`]
-//! turns such a function into a route: it reads the request, runs the function,
-//! writes the answer or the error document, and logs one line.
+//! Every operation is a function from [`Call`] to [`Answer`]. [`answer`] reads
+//! the request, runs the function that it leads to, writes the answer or the
+//! error document, and logs one line.
 
 use std::future::Future;
-use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::{self, Duration};
 
+use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::rt::time::timeout;
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpRequest, HttpResponse, Route};
+use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::auth::{self, Scope};
+use crate::auth::{self, Scope, Scopes};
 use crate::config::Config;
 use crate::db::{Conn, Pool, Weight};
 use crate::error::{Error, Fault, Kind, Result};
 use crate::id::Id;
 use crate::jsonapi::Parameters;
 use crate::jsonapi::answer::Meta;
+use crate::router::{Found, Router};
 use crate::time::{Clock, Instant};
 
 /// The media type of JSON:API.
@@ -39,24 +41,30 @@ pub struct App {
     pub pool: Pool,
     /// The time.
     pub clock: Clock,
+    /// The scopes of the tokens in use.
+    pub scopes: Scopes,
+}
+
+impl App {
+    /// A gateway with these settings on this database.
+    pub fn new(config: Config, pool: Pool, clock: Clock) -> Self {
+        Self { config: Arc::new(config), pool, clock, scopes: Scopes::default() }
+    }
 }
 
 /// A request.
 pub struct Call {
     /// The gateway.
-    pub app: App,
+    pub app: web::Data<App>,
     /// The id of this request.
     pub req_id: Uuid,
-    /// The method.
-    pub method: Method,
     /// The path, as links repeat it.
     pub path: String,
     /// The id in the path; empty where there is none.
     pub id: String,
     /// The query parameters.
     pub parameters: Parameters,
-    /// The headers.
-    pub headers: HeaderMap,
+    request: HttpRequest,
     /// The body.
     pub body: Bytes,
     /// The client that asks, for the log, once it is known.
@@ -90,6 +98,16 @@ impl Answer {
 }
 
 impl Call {
+    /// The method.
+    pub fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
     /// The id in the path; `None` when it has a form that no resource has.
     pub fn path_id(&self) -> Option<Id> {
         Id::parse(&self.id)
@@ -155,8 +173,13 @@ impl Call {
     }
 
     fn caller(&self) -> Result<Caller> {
-        let header = self.headers.get(header::AUTHORIZATION).and_then(|header| header.to_str().ok());
-        Ok(Caller { bearer: auth::bearer(header)?, now: self.app.clock.now(), client: self.client.clone() })
+        let header = self.headers().get(header::AUTHORIZATION).and_then(|header| header.to_str().ok());
+        Ok(Caller {
+            bearer: auth::bearer(header)?,
+            now: self.app.clock.now(),
+            scopes: self.app.scopes.clone(),
+            client: self.client.clone(),
+        })
     }
 
     /// Checks the media type of a body that is to be JSON:API.
@@ -164,7 +187,7 @@ impl Call {
     /// # Errors
     /// 415 when it is another.
     pub fn check_content_type(&self) -> Result<()> {
-        let sent = media_type(&self.headers);
+        let sent = media_type(self.headers());
         let (essence, parameters) = sent.split_once(';').unwrap_or((&sent, ""));
         let tolerated = |parameter: &str| {
             let parameter = parameter.trim().replace('"', "");
@@ -200,12 +223,13 @@ pub fn wants_json_api(headers: &HeaderMap) -> bool {
 struct Caller {
     bearer: String,
     now: Instant,
+    scopes: Scopes,
     client: Client,
 }
 
 impl Caller {
     fn identify(&self, db: &mut Conn) -> Result<Scope> {
-        let scope = auth::authenticate(db, &self.bearer, self.now)?;
+        let scope = self.scopes.of(db, &self.bearer, self.now)?;
         let _ = self.client.set(scope.client.clone());
         Ok(scope)
     }
@@ -217,53 +241,81 @@ pub type Refuse = fn(&HeaderMap, &Error, Uuid) -> Answer;
 /// The error document.
 pub const PLAIN: Refuse = |_, error, req_id| error_answer(error, req_id);
 
-/// The route of an operation, for any method.
-pub fn operation<F, Fut>(run: F, refuse: Refuse) -> Route
-where
-    F: Fn(Call) -> Fut + 'static,
-    Fut: Future<Output = Result<Answer>> + 'static,
-{
-    let run = Rc::new(run);
-    web::route().to(move |request: HttpRequest, payload: web::Payload, app: web::Data<App>| {
-        let run = Rc::clone(&run);
-        async move {
-            let began = time::Instant::now();
-            let req_id = Uuid::new_v4();
-            let client = Client::default();
-            let answer = match receive(&request, payload, &app, req_id, client.clone()).await {
-                Ok(call) => run(call).await.unwrap_or_else(|error| error_answer(&error, req_id)),
-                Err(error) => refuse(request.headers(), &error, req_id),
-            };
-            let operation = request.match_pattern().unwrap_or_else(|| "-".into());
-            log::info!(
-                target: "access",
-                "req_id={req_id} client={} operation=\"{} {operation}\" status={} ms={:.1}",
-                client.get().map_or("-", String::as_str),
-                request.method(),
-                answer.status.as_u16(),
-                began.elapsed().as_secs_f64() * 1000.0,
-            );
-            respond(answer, req_id)
-        }
-    })
+/// An operation of the API.
+pub struct Operation {
+    run: Box<dyn Fn(Call) -> LocalBoxFuture<'static, Result<Answer>>>,
+    refuse: Refuse,
 }
 
-async fn receive(
-    request: &HttpRequest,
-    mut payload: web::Payload,
-    app: &App,
-    req_id: Uuid,
-    client: Client,
-) -> Result<Call> {
+impl Operation {
+    /// An operation that is carried out by `run`; `refuse` answers requests that
+    /// do not arrive whole.
+    pub fn new<F, Fut>(run: F, refuse: Refuse) -> Self
+    where
+        F: Fn(Call) -> Fut + 'static,
+        Fut: Future<Output = Result<Answer>> + 'static,
+    {
+        Self { run: Box::new(move |call| run(call).boxed_local()), refuse }
+    }
+}
+
+/// Answers a request, whatever it is.
+pub async fn answer(
+    request: HttpRequest,
+    payload: web::Payload,
+    app: web::Data<App>,
+    router: web::Data<Router>,
+) -> HttpResponse {
+    let began = time::Instant::now();
+    let Found { place, path, id } = router.find(request.match_info().as_str());
+    let operation = place.operation(request.method());
+    let req_id = Uuid::new_v4();
+    let client = Client::default();
+    let received = receive(&request, payload, &app.config).await.map(|(parameters, body)| Call {
+        app,
+        req_id,
+        path,
+        id,
+        parameters,
+        request: request.clone(),
+        body,
+        client: client.clone(),
+    });
+    let answer = match received {
+        Ok(call) => (operation.run)(call).await.unwrap_or_else(|error| error_answer(&error, req_id)),
+        Err(error) => (operation.refuse)(request.headers(), &error, req_id),
+    };
+    log::info!(
+        target: "access",
+        "req_id={req_id} client={} operation=\"{} {}\" status={} ms={:.1}",
+        client.get().map_or("-", String::as_str),
+        request.method(),
+        place.pattern,
+        answer.status.as_u16(),
+        began.elapsed().as_secs_f64() * 1000.0,
+    );
+    respond(answer, req_id)
+}
+
+async fn receive(request: &HttpRequest, payload: web::Payload, config: &Config) -> Result<(Parameters, Bytes)> {
     check_accept(request.headers())?;
-    let limit = app.config.body_limit;
+    let body = receive_body(request.headers(), payload, config).await?;
+    Ok((Parameters::parse(request.query_string()), body))
+}
+
+async fn receive_body(headers: &HeaderMap, payload: web::Payload, config: &Config) -> Result<Bytes> {
+    let mut payload = payload.into_inner();
+    if matches!(payload, Payload::None) {
+        return Ok(Bytes::new());
+    }
+    let limit = config.body_limit;
     let too_large = || {
         let detail = format!(
             "The body is larger than the {limit} bytes that this server takes. Send fewer resources at a time."
         );
         Error::from(Fault::new(Kind::PayloadTooLarge, detail))
     };
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > limit) {
         return Err(too_large());
     }
@@ -280,22 +332,11 @@ async fn receive(
         }
         Ok(body.freeze())
     };
-    let patience = Duration::from_secs(app.config.body_timeout);
-    let body = timeout(patience, body).await.unwrap_or_else(|_| {
+    let patience = Duration::from_secs(config.body_timeout);
+    timeout(patience, body).await.unwrap_or_else(|_| {
         let detail =
             format!("The body did not arrive within {} s; nothing was stored. Send it again.", patience.as_secs());
         Err(Fault::new(Kind::RequestTimeout, detail).into())
-    })?;
-    Ok(Call {
-        app: app.clone(),
-        req_id,
-        method: request.method().clone(),
-        path: request.path().to_owned(),
-        id: request.match_info().get("id").unwrap_or_default().to_owned(),
-        parameters: Parameters::parse(request.query_string()),
-        headers: request.headers().clone(),
-        body,
-        client,
     })
 }
 
@@ -355,9 +396,10 @@ pub fn error_answer(error: &Error, req_id: Uuid) -> Answer {
 }
 
 fn respond(answer: Answer, req_id: Uuid) -> HttpResponse {
+    const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
     let mut response = HttpResponse::build(answer.status);
-    response.insert_header((header::CONTENT_TYPE, answer.content_type));
-    response.insert_header(("X-Request-Id", req_id.to_string()));
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type)));
+    response.insert_header((X_REQUEST_ID, req_id.to_string()));
     for header in answer.headers {
         response.insert_header(header);
     }

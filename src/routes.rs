@@ -2,12 +2,10 @@
 
 use std::future::{Future, ready};
 
-use actix_web::Route;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{self, ServiceConfig};
 
-use crate::call::{Answer, Call, PLAIN, Refuse, error_answer, operation};
+use crate::call::{Answer, Call, Operation, PLAIN, Refuse, error_answer};
 use crate::error::{Fault, Kind, Result};
 use crate::handlers::{create, delete, fetch, list, related_many, related_one, update, upsert};
 use crate::oauth::{self, create_token};
@@ -33,6 +31,7 @@ use crate::resources::reward_earning_fulfillment::Fulfillment;
 use crate::resources::reward_program::Program;
 use crate::resources::reward_program_activation::Activation;
 use crate::resources::token::Token;
+use crate::router::{Place, Router};
 use crate::{docs, health};
 
 /// Every path of the API below `/pub`.
@@ -118,19 +117,20 @@ fn operations() -> Vec<Resource> {
     ]
 }
 
-/// Registers all of it.
-pub fn configure(services: &mut ServiceConfig) {
+/// All of it.
+pub fn router() -> Router {
+    let mut router = Router::new(Operation::new(not_found, PLAIN));
     for resource in operations() {
-        resource.register("/pub", services);
+        resource.register("/pub", &mut router);
     }
     // Quirk: the contract's tokenUrl has no /pub.
-    at("/oauth/token").post_refused_by(create_token, oauth::refuse).register("", services);
+    at("/oauth/token").post_refused_by(create_token, oauth::refuse).register("", &mut router);
 
-    at("/openapi.yaml").get(docs::yaml).register("/pub", services);
-    at("/openapi.json").get(docs::json).register("/pub", services);
-    at("/healthz").get(health::alive).register("", services);
-    at("/readyz").get(health::ready).register("", services);
-    services.default_service(operation(not_found, PLAIN));
+    at("/openapi.yaml").get(docs::yaml).register("/pub", &mut router);
+    at("/openapi.json").get(docs::json).register("/pub", &mut router);
+    at("/healthz").get(health::alive).register("", &mut router);
+    at("/readyz").get(health::ready).register("", &mut router);
+    router
 }
 
 async fn not_found(_: Call) -> Result<Answer> {
@@ -140,66 +140,63 @@ async fn not_found(_: Call) -> Result<Answer> {
 /// A path and what can be done at it.
 struct Resource {
     path: &'static str,
-    routes: Vec<(Method, Route)>,
+    operations: Vec<(Method, Operation)>,
 }
 
 fn at(path: &'static str) -> Resource {
-    Resource { path, routes: Vec::new() }
+    Resource { path, operations: Vec::new() }
 }
 
 impl Resource {
     /// HEAD comes with GET; the server leaves the body out.
     fn get<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
-        self.on(Method::GET, run).on(Method::HEAD, run)
+        self.on(Method::GET, run, PLAIN).on(Method::HEAD, run, PLAIN)
     }
 
     fn post<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
-        self.on(Method::POST, run)
+        self.on(Method::POST, run, PLAIN)
     }
 
     fn put<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
-        self.on(Method::PUT, run)
+        self.on(Method::PUT, run, PLAIN)
     }
 
     fn patch<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
-        self.on(Method::PATCH, run)
+        self.on(Method::PATCH, run, PLAIN)
     }
 
     fn delete<Fut: Future<Output = Result<Answer>> + 'static>(self, run: fn(Call) -> Fut) -> Self {
-        self.on(Method::DELETE, run)
+        self.on(Method::DELETE, run, PLAIN)
     }
 
     /// POST, of an operation with a form of its own for requests that do not
     /// arrive whole.
-    fn post_refused_by<Fut>(mut self, run: fn(Call) -> Fut, refuse: Refuse) -> Self
+    fn post_refused_by<Fut>(self, run: fn(Call) -> Fut, refuse: Refuse) -> Self
     where
         Fut: Future<Output = Result<Answer>> + 'static,
     {
-        self.routes.push((Method::POST, operation(run, refuse).method(Method::POST)));
+        self.on(Method::POST, run, refuse)
+    }
+
+    fn on<Fut>(mut self, method: Method, run: fn(Call) -> Fut, refuse: Refuse) -> Self
+    where
+        Fut: Future<Output = Result<Answer>> + 'static,
+    {
+        self.operations.push((method, Operation::new(run, refuse)));
         self
     }
 
-    fn on<Fut: Future<Output = Result<Answer>> + 'static>(mut self, method: Method, run: fn(Call) -> Fut) -> Self {
-        self.routes.push((method.clone(), operation(run, PLAIN).method(method)));
-        self
-    }
-
-    fn register(self, base: &str, services: &mut ServiceConfig) {
-        let allowed: Vec<_> = self.routes.iter().map(|(method, _)| method.as_str()).collect();
+    fn register(self, base: &'static str, router: &mut Router) {
+        let allowed: Vec<_> = self.operations.iter().map(|(method, _)| method.as_str()).collect();
         let allowed = allowed.join(", ");
-        let mut resource = web::resource(format!("{base}{}", self.path));
-        for (_, route) in self.routes {
-            resource = resource.route(route);
-        }
-        services.service(
-            resource.default_service(operation(move |call| ready(Ok(method_not_allowed(&call, &allowed))), PLAIN)),
-        );
+        let otherwise = Operation::new(move |call| ready(Ok(method_not_allowed(&call, &allowed))), PLAIN);
+        router.add(base, self.path, Place::new(format!("{base}{}", self.path), self.operations, otherwise));
     }
 }
 
 fn method_not_allowed(call: &Call, allowed: &str) -> Answer {
     let fault =
-        Fault::new(Kind::MethodNotAllowed, format!("This path does not take {}; it takes {allowed}.", call.method));
+        Fault::new(Kind::MethodNotAllowed, format!("This path does not take {}; it takes {allowed}.", call.method()));
     let mut answer = error_answer(&fault.into(), call.req_id);
     answer.headers.extend(HeaderValue::from_str(allowed).map(|allowed| (header::ALLOW, allowed)));
     answer

@@ -8,18 +8,15 @@ use std::time::Duration;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, AcceptEncoding, Encoding, HeaderMap};
-use actix_web::middleware::{Compress, NormalizePath};
+use actix_web::middleware::Compress;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::{HttpServer, rt, web};
 use futures_util::future::select;
 
-use crate::call::App;
+use crate::call::{App, answer};
 use crate::routes;
 
 /// The application, as it is served and as it is tested.
-///
-/// Repeated and trailing slashes are taken out of the path rather than
-/// redirected: clients lose bodies on redirects.
 pub fn app(
     app: App,
 ) -> actix_web::App<
@@ -33,8 +30,8 @@ pub fn app(
 > {
     actix_web::App::new()
         .app_data(web::Data::new(app))
-        .configure(routes::configure)
-        .wrap(NormalizePath::trim())
+        .app_data(web::Data::new(routes::router()))
+        .default_service(web::to(answer))
         .wrap(Compress::default())
         .wrap_fn(|mut request, service| {
             tolerate_encodings(request.headers_mut());

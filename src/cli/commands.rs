@@ -3,7 +3,6 @@
 use std::io::{BufRead, IsTerminal};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -110,17 +109,13 @@ async fn serve(config: Config, database: &DatabaseConfig, may_migrate: bool) -> 
     let listener = listen(&config)?;
     let (bound, stop) = (listener.local_addr()?, Stop::listen()?);
     log::info!("serving http://{bound}/pub from {}", redact(&database.database_url));
-    Ok(server::serve(listener, app(config, pool), stop).await?)
+    Ok(server::serve(listener, App::new(config, pool, Clock::System), stop).await?)
 }
 
 fn listen(config: &Config) -> Outcome<TcpListener> {
     TcpListener::bind(config.bind).map_err(|error| {
         Failure::Refused(format!("cannot listen on {}: {error}; choose another with --bind", config.bind))
     })
-}
-
-fn app(config: Config, pool: Pool) -> App {
-    App { config: Arc::new(config), pool, clock: Clock::System }
 }
 
 async fn run_demo(config: Config, database: &DatabaseConfig, print_env: bool, reset: bool) -> Outcome<()> {
@@ -145,7 +140,7 @@ async fn run_demo(config: Config, database: &DatabaseConfig, print_env: bool, re
         reports.iter().map(describe).collect::<Vec<_>>().join("\n"),
         demo::welcome(listener.local_addr()?, &credentials)
     ))?;
-    Ok(server::serve(listener, app(config, pool), stop).await?)
+    Ok(server::serve(listener, App::new(config, pool, Clock::System), stop).await?)
 }
 
 async fn seed_files(pool: &Pool, files: Vec<PathBuf>, reset: bool) -> Outcome<()> {

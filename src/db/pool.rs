@@ -1,9 +1,10 @@
 //! Where queries run: [`Pool::read`] and [`Pool::write`], and nowhere else.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use actix_web::web;
-use diesel::Connection;
+use diesel::Connection as _;
 use diesel::r2d2::R2D2Connection;
 
 use super::writer::{Writer, unless_panic};
@@ -28,13 +29,24 @@ pub struct PoolOptions {
     pub patience: Duration,
 }
 
-/// The connections of one gateway. Cloning it shares them.
-#[derive(Clone)]
+/// The connections of one gateway. A clone shares them, but for one that it
+/// keeps to itself.
 pub struct Pool {
     connections: r2d2::Pool<Manager>,
     /// SQLite's only writer; on PostgreSQL every connection writes.
     writer: Option<Writer>,
+    /// The connection of the thread that answers requests with this clone. Short
+    /// reads need not ask for one, and none of its statements is prepared twice.
+    own: RefCell<Option<Connection>>,
 }
+
+impl Clone for Pool {
+    fn clone(&self) -> Self {
+        Self { connections: self.connections.clone(), writer: self.writer.clone(), own: RefCell::default() }
+    }
+}
+
+type Connection = r2d2::PooledConnection<Manager>;
 
 /// How often a transaction that loses a race on PostgreSQL is run again.
 const ATTEMPTS: u32 = 8;
@@ -57,7 +69,7 @@ impl Pool {
             Conn::Sqlite(_) => Some(Writer::start(target.clone(), first)),
             Conn::Postgres(_) => None,
         };
-        Ok(Self { connections, writer })
+        Ok(Self { connections, writer, own: RefCell::default() })
     }
 
     /// Whether it is SQLite.
@@ -67,19 +79,22 @@ impl Pool {
 
     /// Runs queries that change nothing.
     ///
-    /// Short ones run on the spot when they are SQLite's: going to another
-    /// thread and back costs more than they do. All others would hold up the
-    /// requests that share this thread and go to the blocking pool.
+    /// Short ones run on the spot: going to another thread and back costs more
+    /// than they do. All others would hold up the requests that share this
+    /// thread and go to the blocking pool.
     pub async fn read<T, F>(&self, weight: Weight, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
     {
         if weight == Weight::Short
-            && self.writer.is_some()
-            && let Some(mut connection) = self.connections.try_get()
+            && let Some(mut connection) = self.own.take().or_else(|| self.connections.try_get())
         {
-            return work(&mut connection);
+            let outcome = work(&mut connection);
+            if !matches!(&outcome, Err(error) if error.is_ours()) {
+                self.own.replace(Some(connection));
+            }
+            return outcome;
         }
         let connections = self.connections.clone();
         web::block(move || work(&mut *connections.get()?))

@@ -45,7 +45,7 @@ pub fn success(call: &Call, form: Form, loaded: &Loaded<Token>, scope: &str) -> 
     let status = if form == Form::Encoded { StatusCode::OK } else { StatusCode::CREATED };
     let document = loaded.document(&meta, None, false)?;
     let answer = Answer::document(status, &Both { plain, document })?;
-    Ok(Answer { content_type: content_type(&call.headers, form), ..answer })
+    Ok(Answer { content_type: content_type(call.headers(), form), ..answer })
 }
 
 fn content_type(headers: &HeaderMap, form: Form) -> &'static str {

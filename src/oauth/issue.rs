@@ -99,6 +99,7 @@ pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
         })
         .await?;
     let Some(loaded) = loaded else {
+        call.app.scopes.forget();
         return Err(Fault::new(
             Kind::InvalidRefreshToken,
             "The refresh token is unknown, expired, revoked or was used before. Each works once; get a new token with the grant type client_credentials.",

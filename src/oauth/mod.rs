@@ -48,7 +48,7 @@ pub async fn create_token(call: Call) -> Result<Answer> {
         Ok(grant) => issue(&call, form, grant).await,
         Err(error) => Err(error),
     };
-    Ok(not_stored(outcome.unwrap_or_else(|error| refusal(&call.headers, form, &error, call.req_id))))
+    Ok(not_stored(outcome.unwrap_or_else(|error| refusal(call.headers(), form, &error, call.req_id))))
 }
 
 /// The answer to a request that did not arrive whole.

@@ -22,7 +22,7 @@ pub struct Grant {
 
 /// Reads the request, in whichever of its forms.
 pub fn read(call: &Call) -> (Form, Result<Grant>) {
-    let media_type = media_type(&call.headers);
+    let media_type = media_type(call.headers());
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     let notes = Notes::default();
     if essence == "application/x-www-form-urlencoded" {
@@ -157,7 +157,7 @@ impl Asked {
 /// as they are, percent-encoded, form-encoded. Any other scheme is ignored:
 /// generated clients send an old bearer token here.
 fn basic(call: &Call) -> Vec<(String, Option<String>)> {
-    let header = call.headers.get(header::AUTHORIZATION).and_then(|header| header.to_str().ok()).unwrap_or_default();
+    let header = call.headers().get(header::AUTHORIZATION).and_then(|header| header.to_str().ok()).unwrap_or_default();
     let encoded = match header.split_once(' ') {
         Some((scheme, encoded)) if scheme.eq_ignore_ascii_case("basic") => encoded.trim(),
         _ => return Vec::new(),

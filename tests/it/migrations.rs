@@ -193,11 +193,11 @@ async fn of_transactions_that_count_and_then_insert_none_is_lost_and_none_counts
             diesel::insert_into(groups::table).values(&group).execute(db)?;
             Ok(())
         };
-        let pool = &app.app.pool;
         let before: i64 = of_organization().count().get_result(&mut app.database.connect()).unwrap();
         std::thread::scope(|threads| {
             for _ in 0..THREADS {
-                threads.spawn(|| {
+                let (pool, scope) = (app.app.pool.clone(), scope.clone());
+                threads.spawn(move || {
                     actix_web::rt::System::new().block_on(async {
                         for _ in 0..WRITES {
                             let scope = scope.clone();

@@ -75,7 +75,7 @@ impl TestApp {
     pub async fn with_config(database: Database, config: Config) -> Self {
         let start = Instant::parse(NOW).unwrap().milliseconds();
         let clock = Arc::new(AtomicI64::new(start));
-        let app = App { config: Arc::new(config), pool: database.pool(), clock: Clock::Set(clock.clone()) };
+        let app = App::new(config, database.pool(), Clock::Set(clock.clone()));
         let service = Rc::new(init_service(retwine::server::app(app.clone())).await);
         let send = move |request: TestRequest| -> LocalBoxFuture<'static, Exchange> {
             let service = Rc::clone(&service);
