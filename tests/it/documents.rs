@@ -1,5 +1,9 @@
 //! The documents, held against the truth.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
 use clap::CommandFactory;
 use retwine::cli::Cli;
 use retwine::demo;
@@ -49,4 +53,37 @@ fn every_operation_has_its_row_in_the_table_of_compatibility() {
     }
     let rows = COMPATIBILITY.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(rows, operations().len(), "COMPATIBILITY.md has rows for operations that are not there");
+}
+
+#[test]
+fn every_quirk_of_the_code_has_its_line_in_compatibility() {
+    let mut marked = BTreeMap::new();
+    count_quirks(Path::new("src"), &mut marked);
+    let (_, section) = COMPATIBILITY.split_once("\n## Quirks\n").expect("COMPATIBILITY.md lists the quirks");
+    let mut listed = BTreeMap::new();
+    for line in section.split("\n- ").skip(1) {
+        let file = line.trim_end().strip_suffix("`)").and_then(|line| line.rsplit_once("(`"));
+        let (_, file) =
+            file.unwrap_or_else(|| panic!("a quirk's line ends with its file, as in (`src/id.rs`): {line}"));
+        *listed.entry(file.to_owned()).or_insert(0) += 1;
+    }
+    assert_eq!(marked, listed, "`// Quirk:` in the code, by file, and the lines in COMPATIBILITY.md");
+}
+
+/// Counts the comments that begin with `Quirk:`, by file.
+fn count_quirks(folder: &Path, counts: &mut BTreeMap<String, usize>) {
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let path = folder.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            count_quirks(&path, counts);
+            continue;
+        }
+        let text = fs::read_to_string(entry.path()).unwrap();
+        let comments = text.lines().filter_map(|line| line.trim_start().strip_prefix("//"));
+        let quirks = comments.filter(|comment| comment.trim_start_matches(['/', '!']).starts_with(" Quirk:")).count();
+        if quirks > 0 {
+            counts.insert(path.display().to_string(), quirks);
+        }
+    }
 }
