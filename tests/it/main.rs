@@ -28,6 +28,7 @@ mod groups;
 mod health;
 mod health_profiles;
 mod identifiers;
+mod links;
 mod lists;
 mod metrics;
 mod metrics_bulk;

@@ -110,7 +110,7 @@ async fn an_id_of_another_organization_in_the_path_is_found_as_little_as_one_of_
         let stranger = app.stranger().await;
         let token = token_of(&app, &app.demo.client_id, &app.demo.client_secret).await.id();
         let ids: Vec<_> = ids_of_the_demo().into_iter().chain([token]).collect();
-        for operation in operations().into_iter().filter(|operation| operation.path.contains("{id}")) {
+        for operation in operations().iter().filter(|operation| operation.path.contains("{id}")) {
             let ask = async |id: &str| {
                 let path = format!("/pub{}", operation.path.replace("{id}", id));
                 let request = stranger.request(operation.method.clone(), &path);

@@ -27,7 +27,20 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
 
 /// All operations, in the order of the contract's paths.
-pub fn operations() -> Vec<Operation> {
+pub fn operations() -> &'static [Operation] {
+    static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(read_operations);
+    &OPERATIONS
+}
+
+/// The operation that a request is, by its path below `/pub`.
+pub fn operation(method: &Method, uri: &str) -> Option<&'static Operation> {
+    let (path, _) = uri.split_once('?').unwrap_or((uri, ""));
+    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let ["pub", parts @ ..] = parts.as_slice() else { return None };
+    operations().iter().find(|operation| operation.fits(method, parts))
+}
+
+fn read_operations() -> Vec<Operation> {
     let mut operations = Vec::new();
     for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
         for (method, definition) in item.as_object().expect("a path") {
@@ -51,25 +64,26 @@ impl Operation {
         responses.keys().filter_map(|status| status.parse().ok()).collect()
     }
 
-    fn fits(&self, method: &Method, path: &str) -> bool {
+    /// The names of its parameters.
+    pub fn parameters(&self) -> Vec<&str> {
+        let parameters = self.definition["parameters"].as_array().into_iter().flatten();
+        parameters.map(|parameter| follow(parameter)["name"].as_str().expect("a name")).collect()
+    }
+
+    fn fits(&self, method: &Method, path: &[&str]) -> bool {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        let (ours, theirs): (Vec<_>, Vec<_>) = (self.path.split('/').collect(), path.split('/').collect());
+        let ours: Vec<_> = self.path.split('/').skip(1).collect();
         *method == self.method
-            && ours.len() == theirs.len()
-            && ours.iter().zip(theirs).all(|(ours, theirs)| ours.starts_with('{') || *ours == theirs)
+            && ours.len() == path.len()
+            && ours.iter().zip(path).all(|(ours, theirs)| ours.starts_with('{') || ours == theirs)
     }
 }
 
 /// Fails the test unless the answer is one that the contract documents.
 pub fn check(method: &Method, uri: &str, response: &Response) {
-    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let path = format!("/{}", parts.join("/"));
-    let Some(path) = path.strip_prefix("/pub") else { return };
     // Sparse fieldsets leave out what the schema requires; other paths and methods are nobody's operation.
-    let sparse = query.contains("fields");
-    let operation = operations().into_iter().find(|operation| operation.fits(method, path));
-    let (Some(operation), false) = (operation, sparse || *method == Method::HEAD) else { return };
+    let sparse = uri.split_once('?').is_some_and(|(_, query)| query.contains("fields"));
+    let (Some(operation), false) = (operation(method, uri), sparse || *method == Method::HEAD) else { return };
 
     let status = response.status.to_string();
     let documented = follow(&operation.definition["responses"][&status]);

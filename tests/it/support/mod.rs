@@ -25,7 +25,7 @@ use retwine::demo::{self, Credentials};
 use retwine::time::{Clock, Instant};
 
 pub use client::{Client, Response};
-pub use contract::{Operation, operations};
+pub use contract::{Operation, operation, operations};
 pub use database::{Database, each};
 pub use queries::counted;
 
@@ -124,6 +124,11 @@ impl TestApp {
         }}});
         let answer = self.anonymous().post("/pub/oauth/token", &body).await.expect_status(201);
         let token = answer.body["data"]["attributes"]["access_token"].as_str().unwrap().to_owned();
+        self.caller(token)
+    }
+
+    /// A caller with this token.
+    pub fn caller(&self, token: String) -> Client {
         Client::new(self.clone(), Some(token))
     }
 }
