@@ -228,7 +228,7 @@ async fn a_query_must_find_exactly_one_patient() {
             let detail = format!("finds {found} patients within the scope of the token; it must find exactly one");
             assert_eq!(refused.errors(), format!("{place}: {detail}"), "{query}");
         }
-        assert_eq!(count(&client, ACHTERBERG).await, 23);
+        assert_eq!(count(&client, ACHTERBERG).await, 47);
     })
     .await;
 }
@@ -364,7 +364,7 @@ async fn a_faulty_metric_is_refused_with_every_fault() {
                 faulty.iter().map(|name| format!("409 InvalidBodyParameter /data/attributes/{name}")).collect();
             assert_eq!(places, expected, "{attributes}: {refused}");
         }
-        assert_eq!(count(&client, ACHTERBERG).await, 23);
+        assert_eq!(count(&client, ACHTERBERG).await, 47);
     })
     .await;
 }

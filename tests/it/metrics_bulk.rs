@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use crate::support::{Client, NOW, Response, on_each_database};
 
 const PATH: &str = "/pub/patient_health_metric";
-/// In Diabetes Together, the group of the restricted client, with 23 metrics.
+/// In Diabetes Together, the group of the restricted client, with 47 metrics.
 const ACHTERBERG: &str = "6409ea55741e089d927ad227";
-/// In Weight Management only, with 23 metrics.
+/// In Weight Management only, with 31 metrics.
 const ADEYINKA: &str = "644ae057b46c643c507ad22a";
 /// Of the other organization.
 const CROWHURST: &str = "647e09d486f89266d12f13f6";
@@ -58,7 +58,7 @@ async fn a_thousand_keep_their_order() {
         let ids = created.ids();
         assert_eq!(values(&created), (0..1000).collect::<Vec<_>>());
         assert!(ids.is_sorted());
-        assert_eq!(count(&client, ACHTERBERG).await, 23 + 1000);
+        assert_eq!(count(&client, ACHTERBERG).await, 47 + 1000);
         let list = format!("{PATH}?filter[patient]={ACHTERBERG}&sort=-created_at&page[limit]=1000");
         let mut listed = client.get(&list).await.expect_status(200).ids();
         listed.reverse();
@@ -108,7 +108,7 @@ async fn one_bad_metric_refuses_all_and_every_fault_is_listed() {
                 "409 InvalidBodyParameter /data/2/relationships/patient/data/meta/query",
             ]
         );
-        assert_eq!(count(&client, ACHTERBERG).await, 23);
+        assert_eq!(count(&client, ACHTERBERG).await, 47);
     })
     .await;
 }
@@ -129,7 +129,7 @@ async fn without_the_option_duplicates_are_stored() {
             assert_eq!(values(&created), [1, 2]);
             assert_eq!(created.body["meta"]["ignored"], Value::Null);
         }
-        assert_eq!(count(&client, ACHTERBERG).await, 23 + 4);
+        assert_eq!(count(&client, ACHTERBERG).await, 47 + 4);
     })
     .await;
 }
@@ -150,7 +150,7 @@ async fn the_only_one_posted_is_answered_with_what_is_there() {
         let in_array = post_new(&client, vec![again]).await.expect_status(200);
         assert_eq!(in_array.body["data"], json!([]));
         assert_eq!(in_array.body["meta"]["ignored"], json!(["/data/0"]));
-        assert_eq!(count(&client, ACHTERBERG).await, 23 + 1);
+        assert_eq!(count(&client, ACHTERBERG).await, 47 + 1);
     })
     .await;
 }
@@ -174,8 +174,8 @@ async fn of_many_only_the_new_ones_are_stored() {
 
         assert_eq!(values(&created), [2, 3, 4]);
         assert_eq!(created.body["meta"]["ignored"], json!(["/data/0", "/data/4", "/data/5"]));
-        assert_eq!(count(&client, ACHTERBERG).await, 23 + 3);
-        assert_eq!(count(&client, ADEYINKA).await, 23 + 1);
+        assert_eq!(count(&client, ACHTERBERG).await, 47 + 3);
+        assert_eq!(count(&client, ADEYINKA).await, 31 + 1);
     })
     .await;
 }
@@ -208,7 +208,7 @@ async fn a_second_run_stores_nothing() {
         let all: Vec<_> = (0..200).map(|n| format!("/data/{n}")).collect();
         assert_eq!(second.body["data"], json!([]));
         assert_eq!(second.body["meta"]["ignored"], json!(all));
-        assert_eq!(count(&client, ACHTERBERG).await, 23 + 200);
+        assert_eq!(count(&client, ACHTERBERG).await, 47 + 200);
     })
     .await;
 }
@@ -230,7 +230,7 @@ async fn equal_imports_at_once_leave_one_copy_of_each() {
         }
         let sevenfold: BTreeMap<_, _> = (0..40).map(|n| (format!("/data/{n}"), 7)).collect();
         assert_eq!((stored.len(), skipped), (40, sevenfold));
-        assert_eq!(count(&client, ACHTERBERG).await, 23 + 40);
+        assert_eq!(count(&client, ACHTERBERG).await, 47 + 40);
         let list = format!("{PATH}?filter[patient]={ACHTERBERG}&sort=-created_at&page[limit]=40");
         let listed = client.get(&list).await.expect_status(200);
         assert_eq!(values(&listed).into_iter().collect::<HashSet<_>>(), (0..40).collect());
@@ -251,7 +251,7 @@ async fn a_restricted_client_imports_for_its_own_patients_only() {
 
         assert_eq!(own.body["data"][0]["attributes"]["created_by"], "3e8b6f92-1c47-4a9d-b5e3-92d07c1f4a68");
         assert_eq!(places(mixed), ["409 InvalidBodyParameter /data/1/relationships/patient/data/id"]);
-        assert_eq!(count(&whole, ACHTERBERG).await, 23 + 2);
+        assert_eq!(count(&whole, ACHTERBERG).await, 47 + 2);
         for path in [format!("{PATH}/{foreign}"), format!("{PATH}/{foreign}/patient")] {
             restricted.get(&path).await.expect_status(404);
         }

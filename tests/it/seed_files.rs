@@ -24,17 +24,17 @@ const STORED: [&str; 21] = [
     "reward 11 stored",
     "reward_earning 8 stored",
     "reward_earning_fulfillment 4 stored",
-    "patient_health_metric 420 stored",
+    "patient_health_metric 531 stored",
     "calendar_event 25 stored",
     "health_question_definition 20 stored",
     "health_profile 34 stored",
     "health_profile_question 20 stored",
     "health_profile_answer 185 stored",
-    "email_history 37 stored",
+    "email_history 99 stored",
     "patient_plan_summary 5 stored",
     "action 12 stored",
     "bundle 2 stored",
-    "result 9 stored",
+    "result 43 stored",
 ];
 
 #[test]
