@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::db::Conn;
 use crate::db::schema::clients;
 use crate::error::{Error, Result};
-use crate::seed::{self, Report};
+use crate::seed::{self, Loading, Report};
 use crate::time::Instant;
 
 /// The fixtures, by file name.
@@ -77,12 +77,13 @@ pub fn credentials() -> Result<[Credentials; 2]> {
     Ok([read(demo)?, read(stranger)?])
 }
 
-/// Stores the demo organizations, unless they are there.
+/// Stores the demo organizations, unless they are there, as of today.
 ///
 /// # Errors
 /// When the database fails.
 pub fn load(db: &mut Conn, reset: bool, now: Instant) -> Result<Vec<Report>> {
-    FIXTURES.iter().map(|(file, text)| seed::load(db, file, text, reset, now)).collect()
+    let loading = Loading { reset, as_of: Some(now.date()), now };
+    FIXTURES.iter().map(|(file, text)| seed::load(db, file, text, loading)).collect()
 }
 
 /// The demo's clients that a database would let in.

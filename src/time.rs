@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, Timelike, Utc};
+use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -91,6 +91,55 @@ impl Instant {
     pub fn begins_day_in(self, zone: Tz) -> bool {
         let before = Self(self.0 - Duration::milliseconds(1));
         before.date_in(zone) < self.date_in(zone)
+    }
+
+    /// The instant so many weeks later, at the same time of day in this time
+    /// zone; what begins a day there still does. `None` beyond the years 1 to 9999.
+    fn plus_weeks(self, weeks: i64, zone: Tz) -> Option<Self> {
+        let local = self.0.and_utc().with_timezone(&zone).naive_local();
+        let local = if self.begins_day_in(zone) { local.date().and_time(NaiveTime::MIN) } else { local };
+        let local = local.checked_add_signed(Duration::try_weeks(weeks)?)?;
+        let at = |local: NaiveDateTime| zone.from_local_datetime(&local).earliest();
+        let day = Duration::days(1);
+        // Where clocks are put forward over it, it is counted on from the day before.
+        let moved = at(local).or_else(|| at(local.checked_sub_signed(day)?)?.checked_add_signed(day))?;
+        Self::from_utc(moved.to_utc())
+    }
+}
+
+/// How far instants are moved: by whole weeks, staying at their time of day.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shift {
+    weeks: i64,
+    zone: Tz,
+    all_day: bool,
+}
+
+impl Shift {
+    /// So many weeks, by the clocks of a time zone.
+    pub fn new(weeks: i64, zone: Tz) -> Self {
+        Self { weeks, zone, all_day: false }
+    }
+
+    /// Whether everything stays where it is.
+    pub fn is_none(self) -> bool {
+        self.weeks == 0
+    }
+
+    /// The same for what has a time zone of its own, or takes whole days.
+    #[must_use]
+    pub fn of_place(self, zone: Option<Tz>, all_day: bool) -> Self {
+        Self { zone: zone.unwrap_or(self.zone), all_day, ..self }
+    }
+
+    /// The instant after the shift; `None` beyond the years 1 to 9999.
+    pub fn apply(self, at: Instant) -> Option<Instant> {
+        if self.is_none() {
+            return Some(at);
+        }
+        // Whole days may begin at midnight UTC, whatever their time zone.
+        let utc = self.all_day && at.begins_day_in(Tz::UTC) && !at.begins_day_in(self.zone);
+        at.plus_weeks(self.weeks, if utc { Tz::UTC } else { self.zone })
     }
 }
 
@@ -262,6 +311,46 @@ mod tests {
             ("0001-01-01T00:00:00Z", Tz::UTC, true),
         ] {
             assert_eq!(Instant::parse(instant).unwrap().begins_day_in(zone), begins, "{instant} in {zone}");
+        }
+    }
+
+    #[test]
+    fn a_shift_keeps_the_time_of_day() {
+        for (instant, weeks, zone, moved) in [
+            // Into summer time, and out of it.
+            ("2026-03-02T14:00:00Z", 1, Tz::America__New_York, "2026-03-09T13:00:00.000Z"),
+            ("2025-10-30T13:00:00Z", 1, Tz::America__New_York, "2025-11-06T14:00:00.000Z"),
+            ("2026-03-09T13:00:00Z", -1, Tz::America__New_York, "2026-03-02T14:00:00.000Z"),
+            ("2026-03-02T14:00:00Z", 1, Tz::Pacific__Honolulu, "2026-03-09T14:00:00.000Z"),
+            ("2026-03-02T14:00:00Z", 52, Tz::UTC, "2027-03-01T14:00:00.000Z"),
+            // At an hour that clocks are put over, and at one that they show twice.
+            ("2026-03-01T07:30:00Z", 1, Tz::America__New_York, "2026-03-08T07:30:00.000Z"),
+            ("2026-10-25T05:30:00Z", 1, Tz::America__New_York, "2026-11-01T05:30:00.000Z"),
+            // A day that begins at one, for lack of a midnight: to it and from it.
+            ("2018-10-28T03:00:00Z", 1, Tz::America__Sao_Paulo, "2018-11-04T03:00:00.000Z"),
+            ("2018-11-04T03:00:00Z", 1, Tz::America__Sao_Paulo, "2018-11-11T02:00:00.000Z"),
+        ] {
+            let instant = Instant::parse(instant).unwrap();
+            assert_eq!(Shift::new(weeks, zone).apply(instant).unwrap().to_string(), moved, "{instant} in {zone}");
+        }
+    }
+
+    #[test]
+    fn a_shift_stays_within_the_years_of_instants() {
+        let last = Instant::parse("9999-12-31T23:59:59Z").unwrap();
+        assert_eq!(Shift::default().apply(last), Some(last));
+        assert_eq!(Shift::new(1, Tz::UTC).apply(last), None);
+        assert_eq!(Shift::new(i64::MAX, Tz::UTC).apply(last), None);
+        assert_eq!(Shift::new(-521_800, Tz::UTC).apply(last), None);
+    }
+
+    #[test]
+    fn whole_days_may_begin_in_utc() {
+        let shift = Shift::new(1, Tz::America__New_York).of_place(None, true);
+        for (instant, moved) in
+            [("2026-03-04T00:00:00Z", "2026-03-11T00:00:00.000Z"), ("2026-03-04T05:00:00Z", "2026-03-11T04:00:00.000Z")]
+        {
+            assert_eq!(shift.apply(Instant::parse(instant).unwrap()).unwrap().to_string(), moved);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::id::Id;
 use crate::jsonapi::{Items, Notes, Reference};
 use crate::resources::coach::{Coach, NewCoach};
 use crate::resources::organization::Organization;
-use crate::seed::{self, Report, Seed, Seeded};
+use crate::seed::{self, Loading, Report, Seed, Seeded};
 use crate::server::{self, Stop};
 use crate::time::Clock;
 
@@ -41,7 +41,10 @@ pub(super) async fn run(mut cli: super::Cli) -> Outcome<()> {
                 _ => say(&taken.iter().map(|step| format!("migrated {step}")).collect::<Vec<_>>().join("\n")),
             }
         }
-        Command::Seed { files, reset } => seed_files(&open(&cli.database, false).await?, files, reset).await,
+        Command::Seed { files, reset, as_of } => {
+            let loading = Loading { reset, as_of, now: Clock::System.now() };
+            seed_files(&open(&cli.database, false).await?, files, loading).await
+        }
         Command::Organization(command) => organization(&open(&cli.database, false).await?, command).await,
         Command::Coach(command) => coach(&open(&cli.database, false).await?, command).await,
         Command::Group(GroupCommand::List { of }) => {
@@ -143,16 +146,14 @@ async fn run_demo(config: Config, database: &DatabaseConfig, print_env: bool, re
     Ok(server::serve(listener, App::new(config, pool, Clock::System), stop).await?)
 }
 
-async fn seed_files(pool: &Pool, files: Vec<PathBuf>, reset: bool) -> Outcome<()> {
+async fn seed_files(pool: &Pool, files: Vec<PathBuf>, loading: Loading) -> Outcome<()> {
     let mut fixtures = Vec::new();
     for file in files {
         let text =
             std::fs::read_to_string(&file).map_err(|error| Failure::Refused(format!("{}: {error}", file.display())))?;
         fixtures.push((file.display().to_string(), text));
     }
-    let now = Clock::System.now();
-    let load =
-        move |db: &mut Conn| fixtures.iter().map(|(file, text)| seed::load(db, file, text, reset, now)).collect();
+    let load = move |db: &mut Conn| fixtures.iter().map(|(file, text)| seed::load(db, file, text, loading)).collect();
     let reports: Vec<Report> = pool.write(load).await.map_err(|error| match error.into() {
         Failure::Refused(cause) => Failure::Refused(format!("nothing was stored, because:\n{cause}")),
         failure @ Failure::OutOfReach(_) => failure,

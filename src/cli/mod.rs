@@ -9,12 +9,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DatabaseConfig};
 use crate::error::Error;
 use crate::id::Id;
 use crate::resources::identifier::Identifier;
+use crate::time::{Clock, parse_date};
 
 /// A host for clients of the discontinued Twine (Fitbit Plus) API.
 ///
@@ -56,7 +58,7 @@ enum Command {
         /// Print the credentials as shell assignments and exit
         #[arg(long)]
         print_env: bool,
-        /// Put the demo organizations back to how they were
+        /// Put the demo organizations back to how they were, as of today
         #[arg(long)]
         reset: bool,
     },
@@ -70,6 +72,9 @@ enum Command {
         /// First remove everything that these organizations have
         #[arg(long)]
         reset: bool,
+        /// Move what the files tell to this day, by whole weeks: YYYY-MM-DD, or `today` (in UTC)
+        #[arg(long, value_name = "DAY", value_parser = day)]
+        as_of: Option<NaiveDate>,
     },
     /// Manage organizations
     #[command(subcommand)]
@@ -171,6 +176,11 @@ struct OfOrganization {
 
 fn id(text: &str) -> Result<Id, String> {
     Id::parse_made(text).ok_or_else(|| "an id is 24 lower-case hex digits".into())
+}
+
+fn day(text: &str) -> Result<NaiveDate, String> {
+    let day = if text == "today" { Some(Clock::System.now().date()) } else { parse_date(text) };
+    day.ok_or_else(|| "write YYYY-MM-DD, or today".into())
 }
 
 fn client_id(text: &str) -> Result<String, String> {

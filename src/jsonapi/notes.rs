@@ -1,16 +1,19 @@
 //! What is noticed on the way through a request, and where.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use serde::Serialize;
 
 use crate::error::{Faults, Result};
+use crate::time::Shift;
 
 /// What was noticed while a request was read and carried out.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
     /// What is wrong.
     pub faults: Faults,
+    /// How far instants are moved while they are read; not at all but for fixtures.
+    pub shift: Cell<Shift>,
     ignored: RefCell<Vec<String>>,
     warnings: RefCell<Vec<Warning>>,
 }

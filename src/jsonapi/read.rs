@@ -17,9 +17,11 @@ use serde_json::value::RawValue;
 
 use super::notes::{Notes, Pointer};
 use super::patch::Patch;
+use super::values::moved;
 pub use super::values::{Read, Reference};
 use crate::db::Json;
 use crate::error::{Fault, Kind, Source};
+use crate::time::Instant;
 
 /// Characters of what is looked up or sorted by: PostgreSQL takes no more than
 /// some 2,700 bytes into an index.
@@ -30,7 +32,7 @@ pub struct Node<'a, 'p> {
     /// Its text.
     pub raw: &'a RawValue,
     pointer: Pointer<'p>,
-    notes: &'p Notes,
+    pub(super) notes: &'p Notes,
 }
 
 impl<'a, 'p> Node<'a, 'p> {
@@ -191,6 +193,11 @@ impl<'a> Object<'a, '_> {
         let member = self.members.iter().rfind(|member| member.name == name)?;
         self.skip_rest();
         serde_json::from_str(member.value.get()).ok()
+    }
+
+    /// Where an instant is moved to that stands in this member in another form.
+    pub fn moved(&self, name: &'static str, instant: Instant) -> Option<Instant> {
+        self.member(name).and_then(|node| moved(&node, instant))
     }
 
     /// Passes over all members that are not read otherwise.

@@ -63,12 +63,21 @@ impl Read for Tz {
 impl Read for Instant {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
         let text = String::read(node)?;
-        let instant = Self::parse(&text);
-        if instant.is_none() {
+        let Some(instant) = Self::parse(&text) else {
             node.fault(format!("{text:?} is not an RFC 3339 instant with an offset, such as 2026-01-31T08:30:00Z"));
-        }
-        instant
+            return None;
+        };
+        moved(node, instant)
     }
+}
+
+/// An instant as of the day that a fixture is loaded for.
+pub(super) fn moved(node: &Node<'_, '_>, instant: Instant) -> Option<Instant> {
+    let moved = node.notes.shift.get().apply(instant);
+    if moved.is_none() {
+        node.fault("would be moved beyond the years 1 to 9999");
+    }
+    moved
 }
 
 impl Read for NaiveDate {

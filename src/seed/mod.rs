@@ -4,11 +4,15 @@
 //! top it says what the API gives itself (ids) or keeps read-only. One file is
 //! one transaction together with all files of the same call.
 
+mod as_of;
+
 use std::collections::{HashMap, HashSet};
 
+use chrono::NaiveDate;
 use diesel::QueryResult;
 use serde_json::value::RawValue;
 
+use self::as_of::{Written, shift_of, weeks_of};
 use crate::admin::Client;
 use crate::auth::Scope;
 use crate::db::{Conn, chunks};
@@ -136,10 +140,22 @@ impl Seeded {
         if id.is_none() && !item.resource.is_faulty("id") {
             item.resource.fault("id", format!("{text:?} is not an id: 24 lower-case hex digits"));
         }
-        let created_at = item.attributes.optional("created_at").or(id.and_then(|id| id.made_at())).unwrap_or_default();
+        let by_id = || item.resource.moved("id", id?.made_at()?);
+        let created_at = item.attributes.optional("created_at").or_else(by_id).unwrap_or_default();
         let updated_at = item.attributes.optional("updated_at").unwrap_or(created_at);
         Self { id: id.unwrap_or_default(), created_at, updated_at }
     }
+}
+
+/// How fixtures are loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Loading {
+    /// Whether to remove first what their organizations have.
+    pub reset: bool,
+    /// The day that they are told as of; `None` for as they are written.
+    pub as_of: Option<NaiveDate>,
+    /// The present moment.
+    pub now: Instant,
 }
 
 /// What was done with a fixture.
@@ -155,14 +171,14 @@ pub struct Report {
 }
 
 /// Stores a fixture. Resources that are there already stay as they are, unless
-/// the organization is to be `reset`: then everything it has is removed first.
+/// the organization is to be reset: then everything it has is removed first.
 ///
 /// # Errors
 /// With everything that is wrong with the fixture; the places are named as
 /// `file#pointer`.
-pub fn load(db: &mut Conn, file: &str, text: &str, reset: bool, now: Instant) -> Result<Report> {
+pub fn load(db: &mut Conn, file: &str, text: &str, loading: Loading) -> Result<Report> {
     let notes = Notes::default();
-    store(db, text, reset, now, &notes).map_err(|error| match error {
+    store(db, text, loading, &notes).map_err(|error| match error {
         Error::Rejected(faults) => Error::Rejected(faults.into_iter().map(|fault| in_file(file, fault)).collect()),
         error => error,
     })
@@ -176,21 +192,25 @@ fn in_file(file: &str, fault: Fault) -> Fault {
     fault.at(Source::Pointer(place))
 }
 
-fn store(db: &mut Conn, text: &str, reset: bool, now: Instant, notes: &Notes) -> Result<Report> {
-    let (organization, resources) = by_type(text, notes);
+fn store(db: &mut Conn, text: &str, loading: Loading, notes: &Notes) -> Result<Report> {
+    let Fixture { organization, written, resources } = by_type(text, notes);
+    if let (Some(as_of), Some((organization, resource))) = (loading.as_of, organization) {
+        let already = if loading.reset { None } else { weeks_of(db, organization, resource)? };
+        notes.shift.set(written.shift(as_of, already, notes));
+    }
     let steps: Vec<_> =
         TYPES.iter().zip(&resources).map(|(kind, unread)| (kind.name, (kind.read)(unread, notes))).collect();
     notes.check()?;
-    let Some(organization) = organization else {
+    let Some((organization, _)) = organization else {
         return Err(Fault::body(
             "/data",
             "holds no organization; a fixture is one organization with all that is in it",
         )
         .into());
     };
-    let scope = Scope { organization, groups: None, client: "fixture".into(), now };
+    let scope = Scope { organization, groups: None, client: "fixture".into(), now: loading.now };
     db.serialize(organization)?;
-    if reset {
+    if loading.reset {
         remove(db, organization)?;
     }
     let mut counts = Vec::with_capacity(steps.len());
@@ -202,14 +222,22 @@ fn store(db: &mut Conn, text: &str, reset: bool, now: Instant, notes: &Notes) ->
     Ok(Report { organization: Organization::fetch(db, &scope, organization)?.name, ignored: notes.ignored(), counts })
 }
 
-/// The resources of a fixture, unread, with their places, for each of [`TYPES`];
-/// and the id of its only organization.
-fn by_type<'a>(text: &'a str, notes: &Notes) -> (Option<Id>, Vec<Vec<Unread<'a>>>) {
+/// A fixture, its resources unread.
+struct Fixture<'a> {
+    /// Its only organization.
+    organization: Option<(Id, &'a RawValue)>,
+    written: Written,
+    /// For each of [`TYPES`].
+    resources: Vec<Vec<Unread<'a>>>,
+}
+
+fn by_type<'a>(text: &'a str, notes: &Notes) -> Fixture<'a> {
     let mut resources: Vec<Vec<Unread<'_>>> = TYPES.iter().map(|_| Vec::new()).collect();
-    let mut data = Vec::new();
+    let (mut data, mut written) = (Vec::new(), Written::default());
     if let Some(raw) = parse(text.as_bytes(), notes) {
         Node::root(raw, notes).object(|document| {
-            document.skip(&["jsonapi", "links", "meta"]);
+            document.skip(&["jsonapi", "links"]);
+            written = Written::read(document);
             data = document.required_with("data", |node| node.list(|item| Some(item.raw))).unwrap_or_default();
         });
     }
@@ -237,10 +265,10 @@ fn by_type<'a>(text: &'a str, notes: &Notes) -> (Option<Id>, Vec<Vec<Unread<'a>>
             if organization.is_some() {
                 node.fault("is a second organization; a fixture is one organization with all that is in it");
             }
-            organization = id.as_deref().and_then(Id::parse_made);
+            organization = id.as_deref().and_then(Id::parse_made).map(|id| (id, raw));
         }
     }
-    (organization, resources)
+    Fixture { organization, written, resources }
 }
 
 const DATA: Pointer<'static> = Pointer::Member(&Pointer::Root, "data");
@@ -249,9 +277,12 @@ fn read<T: Seed>(resources: &[Unread<'_>], notes: &Notes) -> Store {
     let mut rows: Vec<(String, String, T::New)> = Vec::with_capacity(resources.len());
     for (index, raw) in resources {
         let node = Node::at(raw, Pointer::Index(&DATA, *index), notes);
+        let everywhere = notes.shift.get();
+        notes.shift.set(shift_of(raw, everywhere));
         let shape = Shape { kind: T::NAME, id: ClientId::Kept, many: true };
         let read = read_item(&node, shape, |item| (item.resource.filled("id").unwrap_or_default(), T::read_seed(item)));
         rows.extend(read.map(|(id, new)| (node.pointer(), id, new)));
+        notes.shift.set(everywhere);
     }
     Box::new(move |db, scope, notes| {
         let mut owners: HashMap<String, HashSet<Id>> = HashMap::new();

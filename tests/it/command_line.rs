@@ -154,7 +154,7 @@ fn the_help_knows_every_command() {
         ("client", "add list revoke"),
         ("serve", "--bind --migrate --database-url --token-lifetime --body-limit --workers --shutdown-timeout"),
         ("demo", "--bind --print-env --reset --database-url"),
-        ("seed", "<FILE> --reset --database-url"),
+        ("seed", "<FILE> --reset --as-of --database-url"),
     ] {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let help = run(retwine(&folder, &arguments), "").done();

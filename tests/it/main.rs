@@ -46,6 +46,7 @@ mod queries;
 mod results;
 mod reward_programs;
 mod rewards;
+mod seed_as_of;
 mod seed_files;
 mod serving;
 mod sorting;
