@@ -21,14 +21,14 @@ const EMAIL: &str = "64063141762d5b20787ad787";
 const ACTION: &str = "640a0be0741e089d927ad501";
 const BUNDLE: &str = "641331c0741e089d927ad50b";
 const RESULT: &str = "691247c4741e089d927ad51b";
-const JSON_API: &str = "application/vnd.api+json";
+pub const JSON_API: &str = "application/vnd.api+json";
 
 /// An operation with a request that it grants.
-struct Sample {
-    operation: &'static Operation,
+pub struct Sample {
+    pub operation: &'static Operation,
     /// The documented status of that.
-    status: u16,
-    id: String,
+    pub status: u16,
+    pub id: String,
     query: String,
     /// Null for a request without one.
     body: Value,
@@ -218,7 +218,7 @@ fn rewards(app: &TestApp) -> Vec<Good> {
 }
 
 /// The caller of the samples, and a sample of each operation of the contract.
-async fn samples(app: &TestApp) -> (Client, Vec<Sample>) {
+pub async fn samples(app: &TestApp) -> (Client, Vec<Sample>) {
     let client = app.organization().await;
     let credentials = json!({"data": {"type": "token", "attributes": {"grant_type": "client_credentials",
         "client_id": app.demo.client_id, "client_secret": app.demo.client_secret}}});
@@ -249,12 +249,12 @@ impl Sample {
         format!("/pub{}", self.operation.path.replace("{id}", &self.id))
     }
 
-    fn uri(&self) -> String {
+    pub fn uri(&self) -> String {
         if self.query.is_empty() { self.path() } else { format!("{}?{}", self.path(), self.query) }
     }
 
     /// The same request with one more parameter.
-    fn with_parameter(&self, parameter: &str) -> String {
+    pub fn with_parameter(&self, parameter: &str) -> String {
         let separator = if self.query.is_empty() { '?' } else { '&' };
         format!("{}{separator}{parameter}", self.uri())
     }
@@ -268,7 +268,7 @@ impl Sample {
         Self { operation: self.operation, id: id.to_owned(), query: self.query.clone(), body, ..*self }
     }
 
-    fn writes(&self) -> bool {
+    pub fn writes(&self) -> bool {
         !self.body.is_null()
     }
 
@@ -291,7 +291,7 @@ impl Sample {
         }
     }
 
-    async fn send(&self, client: &Client, uri: &str) -> Response {
+    pub async fn send(&self, client: &Client, uri: &str) -> Response {
         client.send(self.request(client, uri)).await
     }
 

@@ -23,6 +23,7 @@ mod cursors;
 mod documents;
 mod email_histories;
 mod errors;
+mod examples;
 mod group_scope;
 mod groups;
 mod health;

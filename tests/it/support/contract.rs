@@ -93,22 +93,26 @@ pub fn check(method: &Method, uri: &str, response: &Response) {
     assert!(schema.is_object(), "{} does not document {media_type:?} with {status}", operation.id);
 
     let key = format!("{} {status} {media_type}", operation.id);
-    let validator = {
-        let mut validators = VALIDATORS.lock().unwrap();
-        let make = || {
-            let root = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
-            Arc::new(jsonschema::draft202012::new(&root).unwrap_or_else(|error| panic!("{key}: {error}")))
-        };
-        validators.entry(key.clone()).or_insert_with(make).clone()
-    };
-    let faults: Vec<_> = validator
-        .iter_errors(&response.body)
-        .map(|error| format!("  {} {error} (schema {})", error.instance_path(), error.schema_path()))
-        .collect();
+    let faults = faults(&key, schema, &response.body);
     assert!(faults.is_empty(), "{key} is not as documented:\n{}\n{}", faults.join("\n"), response.text);
 }
 
-fn follow(node: &Value) -> &Value {
+/// What a schema of the contract finds wrong with a value; `key` is the schema's alone.
+pub fn faults(key: &str, schema: &Value, value: &Value) -> Vec<String> {
+    let validator = {
+        let mut validators = VALIDATORS.lock().unwrap();
+        let make = || {
+            let root = json!({ "allOf": [schema], "components": {"schemas": DOCUMENT["components"]["schemas"]} });
+            Arc::new(jsonschema::draft202012::new(&root).unwrap_or_else(|error| panic!("{key}: {error}")))
+        };
+        validators.entry(key.to_owned()).or_insert_with(make).clone()
+    };
+    let errors = validator.iter_errors(value);
+    errors.map(|error| format!("  {} {error} (schema {})", error.instance_path(), error.schema_path())).collect()
+}
+
+/// A part of the contract, or what it refers to.
+pub fn follow(node: &Value) -> &Value {
     match node["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
         Some(pointer) => DOCUMENT.pointer(pointer).expect("a reference leads somewhere"),
         None => node,

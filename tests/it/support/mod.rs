@@ -25,7 +25,7 @@ use retwine::demo::{self, Credentials};
 use retwine::time::{Clock, Instant};
 
 pub use client::{Client, Response};
-pub use contract::{Operation, operation, operations};
+pub use contract::{Operation, faults, follow, operation, operations};
 pub use database::{Database, each};
 pub use queries::counted;
 
