@@ -1,8 +1,6 @@
 //! What actions and bundles have in common: each is in one plan for good, and
 //! they refer to each other only within it.
 
-use std::collections::HashSet;
-
 use super::patient_plan_summary::Plan;
 use crate::error::{Fault, Faults};
 use crate::id::Id;
@@ -30,10 +28,11 @@ pub fn read_plan(relationships: &Object<'_, '_>, new: bool) -> Option<Reference>
     }
 }
 
-/// The plan that something new is to be in; `known` are those within the scope.
-pub fn resolve_plan(named: Option<&Reference>, known: &HashSet<Id>, faults: &Faults) -> Option<Id> {
+/// The plan that something new is to be in, if it `is_known` within the scope;
+/// one that is not is noted.
+pub fn resolve_plan(named: Option<&Reference>, is_known: impl Fn(&Id) -> bool, faults: &Faults) -> Option<Id> {
     let named = named?;
-    let plan = named.id.filter(|id| known.contains(id));
+    let plan = named.id.filter(is_known);
     if plan.is_none() {
         faults.add(named.unknown("plan summary"));
     }

@@ -178,10 +178,11 @@ impl Create for Action {
         let all = || new.items.iter().map(|(_, changes)| changes);
         let plans = plan::known(db, scope, all().filter_map(|changes| changes.plan.as_ref()))?;
         let known = bundle::known(db, scope, all().flat_map(|changes| changes.bundles.iter().flatten()))?;
+        let is_plan = |id: &Id| plans.contains(id);
         let plan_of = |bundle: &Id| known.get(bundle).copied();
         let (mut rows, mut members) = (Vec::new(), Vec::new());
         for changes in all() {
-            let Some(plan) = resolve_plan(changes.plan.as_ref(), &plans, &notes.faults) else { continue };
+            let Some(plan) = resolve_plan(changes.plan.as_ref(), is_plan, &notes.faults) else { continue };
             let row = changes.row(scope, plan);
             let bundles = of_plan(changes.bundles.iter().flatten(), plan, plan_of, "bundle", &notes.faults);
             members.extend(bundles.into_iter().map(|bundle| (bundle, row.id)));

@@ -103,10 +103,11 @@ impl Create for Bundle {
         let all = || new.items.iter().map(|(_, changes)| changes);
         let plans = plan::known(db, scope, all().filter_map(|changes| changes.plan.as_ref()))?;
         let known = action::known(db, scope, all().flat_map(|changes| changes.actions.iter().flatten()))?;
+        let is_plan = |id: &Id| plans.contains(id);
         let plan_of = |action: &Id| known.get(action).map(|(plan, _)| *plan);
         let (mut rows, mut members, mut written) = (Vec::new(), Vec::new(), Vec::new());
         for changes in all() {
-            let Some(plan) = resolve_plan(changes.plan.as_ref(), &plans, &notes.faults) else { continue };
+            let Some(plan) = resolve_plan(changes.plan.as_ref(), is_plan, &notes.faults) else { continue };
             let row = changes.row(scope, plan);
             let actions = of_plan(changes.actions.iter().flatten(), plan, plan_of, "action", &notes.faults);
             members.extend(Member::of(row.id, &actions));

@@ -64,7 +64,7 @@ impl Seed for Patient {
     type New = Changes;
 
     fn read_seed(item: &Item<'_, '_>) -> Changes {
-        let mut changes = Changes::read(item);
+        let mut changes = Self::read(item);
         changes.restored = Some(Restored::read(item));
         changes
     }

@@ -40,7 +40,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    pub(super) fn read(item: &Item<'_, '_>) -> Self {
+    fn read(item: &Item<'_, '_>) -> Self {
         let Item { attributes, relationships, .. } = item;
         let groups = relationships.to_many("groups", Group::TYPE, group::Target::read);
         if groups.as_ref().is_some_and(Vec::is_empty) && !relationships.is_faulty("groups") {
