@@ -7,7 +7,7 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Text;
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// JSON text, kept and answered to the letter: `121.0` stays `121.0`.
@@ -30,6 +30,14 @@ impl Json {
     /// The text of a value in a document, untouched.
     pub fn raw(value: &RawValue) -> Self {
         Self(value.get().to_owned())
+    }
+
+    /// Reads the value back, without copying its texts.
+    ///
+    /// # Errors
+    /// When it is not of that form.
+    pub fn borrowed<'a, T: Deserialize<'a>>(&'a self) -> serde_json::Result<T> {
+        serde_json::from_str(&self.0)
     }
 
     /// Reads the value back.

@@ -99,6 +99,8 @@ diesel::table! {
         updated_at -> Timestamp,
         created_by -> Nullable<Text>,
         updated_by -> Nullable<Text>,
+        groups -> Text,
+        coaches -> Text,
     }
 }
 
@@ -116,6 +118,21 @@ diesel::table! {
         coach_id -> Text,
         is_primary -> Bool,
         position -> Integer,
+    }
+}
+
+diesel::table! {
+    metric_counts (organization_id, patient_id) {
+        organization_id -> Text,
+        patient_id -> Text,
+        metrics -> Integer,
+    }
+}
+
+diesel::table! {
+    patient_counts (organization_id) {
+        organization_id -> Text,
+        patients -> Integer,
     }
 }
 
@@ -459,6 +476,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     patients,
     patient_groups,
     patient_coaches,
+    metric_counts,
+    patient_counts,
     identifiers,
     patient_health_metrics,
     calendar_events,

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::notes::Warning;
 use super::read::Members;
+use crate::db::Json;
 use crate::id::Id;
 
 /// What names a resource in a relationship.
@@ -45,6 +46,8 @@ pub enum Linkage {
     One(Option<Identifier>),
     /// Any number of them.
     Many(Vec<Identifier>),
+    /// Any number of them, as they are stored.
+    Stored(Json),
 }
 
 /// A relationship of a resource. It links to `{self}/{name}`, where the resource

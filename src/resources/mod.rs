@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod calendar_event;
 pub mod calendar_event_response;
 pub mod coach;
+mod counts;
 pub mod decimal;
 pub mod email_history;
 pub mod group;

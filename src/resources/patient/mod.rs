@@ -24,10 +24,11 @@ use diesel::dsl::{Filter, Select};
 use diesel::prelude::*;
 use serde::Serialize;
 
+use super::counts;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_groups, patients};
-use crate::db::{Backend, Conn, Json, OneOf, Page, Sort, Weight, Window, load_page, one_of, rows_of};
+use crate::db::{Backend, Conn, Json, OneOf, Page, Sort, Weight, Window, load_page, load_rows, one_of, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Links, Relationship, Relationships};
@@ -98,6 +99,12 @@ pub struct Patient {
     /// The client that last changed it.
     #[serde(skip)]
     pub updated_by: Option<String>,
+    /// The resource identifiers of its groups.
+    #[serde(skip)]
+    pub groups: Json,
+    /// The resource identifiers of its coaches.
+    #[serde(skip)]
+    pub coaches: Json,
 }
 
 impl Resource for Patient {
@@ -113,15 +120,14 @@ impl Resource for Patient {
         vec![("self", self.path()), ("twine_web_app", [base, "/#/coach/patient/", self.id.as_str()].concat())]
     }
 
-    fn relationships(db: &mut Conn, scope: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
-        let (mut groups, mut coaches) = (relations::groups(db, scope, rows)?, relations::coaches(db, rows)?);
-        let mut take = |id: &Id| {
+    fn relationships(_: &mut Conn, scope: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
+        let of = |row: &Self| {
             vec![
-                Relationship { name: "groups", data: Linkage::Many(groups.remove(id).unwrap_or_default()) },
-                Relationship { name: "coaches", data: Linkage::Many(coaches.remove(id).unwrap_or_default()) },
+                Relationship { name: "groups", data: Linkage::Stored(relations::within(scope, &row.groups)) },
+                Relationship { name: "coaches", data: Linkage::Stored(row.coaches.clone()) },
             ]
         };
-        Ok(rows.iter().map(|row| take(&row.id)).collect())
+        Ok(rows.iter().map(of).collect())
     }
 }
 
@@ -202,7 +208,7 @@ impl List for Patient {
     ) -> Result<Page<Self>> {
         let Reached { groups, .. } = filter.reach.check(db, scope, faults)?;
         faults.check()?;
-        load_page::<Self, _, _>(db, window, "patients", || {
+        let matching = || {
             let mut query = visible(scope);
             if let Some(groups) = &groups {
                 query = query.filter(patients::id.eq_any(of_groups(groups.iter().copied())));
@@ -230,7 +236,12 @@ impl List for Patient {
                 query = query.filter(patients::updated_at.lt(end));
             }
             query
-        })
+        };
+        if filter.is_whole() && scope.is_whole() {
+            let count = counts::patients(db, scope.organization)?;
+            return load_rows::<Self, _, _>(db, window, "patients", count, matching());
+        }
+        load_page::<Self, _, _>(db, window, "patients", matching)
     }
 }
 

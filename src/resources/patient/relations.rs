@@ -1,63 +1,27 @@
 //! A patient's groups and coaches.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use diesel::prelude::*;
+use serde_json::value::RawValue;
 
-use super::Patient;
 use crate::auth::Scope;
 use crate::db::schema::{patient_coaches, patient_groups};
-use crate::db::{Conn, chunks};
+use crate::db::{Conn, Json};
 use crate::error::{Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::PrimaryMeta;
-use crate::jsonapi::{Identifier as ResourceIdentifier, Object, Reference};
+use crate::jsonapi::{Identifier, Object, Reference};
 use crate::resource::Resource;
 use crate::resources::coach::{self, Coach};
 use crate::resources::group::Group;
 
-type ByPatient = HashMap<Id, Vec<ResourceIdentifier>>;
-
-/// The groups that the caller sees, by patient.
-///
-/// # Errors
-/// When the database fails.
-pub fn groups(db: &mut Conn, scope: &Scope, rows: &[Patient]) -> Result<ByPatient> {
-    let mut found = ByPatient::new();
-    for chunk in chunks(rows.iter().map(|row| row.id)) {
-        let mut query = patient_groups::table
-            .filter(patient_groups::patient_id.eq_any(chunk))
-            .select((patient_groups::patient_id, patient_groups::group_id))
-            .order((patient_groups::patient_id, patient_groups::position))
-            .into_boxed();
-        if let Some(groups) = &scope.groups {
-            query = query.filter(patient_groups::group_id.eq_any(groups.clone()));
-        }
-        for (patient, group) in query.load::<(Id, Id)>(db)? {
-            found.entry(patient).or_default().push(ResourceIdentifier::new(Group::TYPE, group));
-        }
-    }
-    Ok(found)
-}
-
-/// The coaches, by patient.
-///
-/// # Errors
-/// When the database fails.
-pub fn coaches(db: &mut Conn, rows: &[Patient]) -> Result<ByPatient> {
-    let mut found = ByPatient::new();
-    for chunk in chunks(rows.iter().map(|row| row.id)) {
-        let query = patient_coaches::table
-            .filter(patient_coaches::patient_id.eq_any(chunk))
-            .select((patient_coaches::patient_id, patient_coaches::coach_id, patient_coaches::is_primary))
-            .order((patient_coaches::patient_id, patient_coaches::position));
-        for (patient, coach, primary) in query.load::<(Id, Id, bool)>(db)? {
-            let meta = primary.then_some(PrimaryMeta { primary });
-            let identifier = ResourceIdentifier { meta, ..ResourceIdentifier::new(Coach::TYPE, coach) };
-            found.entry(patient).or_default().push(identifier);
-        }
-    }
-    Ok(found)
+/// Those of a patient's groups that the caller sees.
+pub fn within(scope: &Scope, groups: &Json) -> Json {
+    let Some(seen) = &scope.groups else { return groups.clone() };
+    let all: Vec<&RawValue> = groups.borrowed().unwrap_or_default();
+    let is_seen = |identifier: &&RawValue| seen.iter().any(|id| identifier.get().contains(id.as_str()));
+    Json::of(&all.into_iter().filter(is_seen).collect::<Vec<_>>())
 }
 
 /// A coach that a patient is to be related to.
@@ -92,7 +56,7 @@ pub fn known_coaches<'c>(
 }
 
 /// A patient's place in a group.
-#[derive(Insertable)]
+#[derive(Insertable, Queryable)]
 #[diesel(table_name = patient_groups)]
 pub struct GroupRow {
     patient_id: Id,
@@ -101,6 +65,20 @@ pub struct GroupRow {
 }
 
 impl GroupRow {
+    /// All groups of a patient, those included that the caller does not see.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn load(db: &mut Conn, patient: Id) -> QueryResult<Vec<Self>> {
+        let rows = patient_groups::table.filter(patient_groups::patient_id.eq(patient));
+        rows.order((patient_groups::position, patient_groups::group_id)).load(db)
+    }
+
+    /// Their resource identifiers.
+    pub fn shown(rows: &[Self]) -> Json {
+        Json::of(&rows.iter().map(|row| Identifier::new(Group::TYPE, row.group_id)).collect::<Vec<_>>())
+    }
+
     /// The rows of these groups, each once.
     pub fn of(patient_id: Id, groups: Vec<Id>) -> impl Iterator<Item = Self> {
         let mut seen = HashSet::new();
@@ -120,6 +98,15 @@ pub struct CoachRow {
 }
 
 impl CoachRow {
+    /// Their resource identifiers.
+    pub fn shown(rows: &[Self]) -> Json {
+        let identifier = |row: &Self| {
+            let meta = row.is_primary.then_some(PrimaryMeta { primary: true });
+            Identifier { meta, ..Identifier::new(Coach::TYPE, row.coach_id) }
+        };
+        Json::of(&rows.iter().map(identifier).collect::<Vec<_>>())
+    }
+
     /// The rows of the coaches named; those that are unknown are noted.
     pub fn of<'c>(
         patient_id: Id,

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::id::Id;
 use crate::jsonapi::{Item, Items, Notes};
 use crate::resource::{Create, Resource};
+use crate::resources::counts;
 use crate::seed::{Seed, Seeded};
 use crate::time::Instant;
 
@@ -83,6 +84,7 @@ impl Seed for Patient {
         diesel::delete(identifiers.filter(identifiers::patient_id.is_not_null())).execute(db)?;
         diesel::delete(patient_groups::table.filter(patient_groups::patient_id.eq_any(own()))).execute(db)?;
         diesel::delete(patient_coaches::table.filter(patient_coaches::patient_id.eq_any(own()))).execute(db)?;
+        counts::forget_patients(db, organization)?;
         diesel::delete(patients::table.filter(patients::organization_id.eq(organization))).execute(db).map(drop)
     }
 }

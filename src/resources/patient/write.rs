@@ -16,6 +16,7 @@ use crate::id::Id;
 use crate::jsonapi::{Item, Items, Notes, Object, Patch};
 use crate::resource::Resource;
 use crate::resource::{Create, Update, Written};
+use crate::resources::counts;
 use crate::resources::group::{self, Group};
 use crate::resources::health_profile;
 use crate::resources::identifier::{self, Holder, Holders, Identifier};
@@ -148,8 +149,11 @@ impl Create for Patient {
             batch.identifiers.extend(identifier::Row::of_patient(scope, id, list));
             let targets = changes.groups.iter().flatten();
             let member_of: Vec<_> = targets.filter_map(|target| groups.resolve(scope, target, &notes.faults)).collect();
-            batch.groups.extend(GroupRow::of(id, member_of));
-            batch.coaches.extend(CoachRow::of(id, changes.coaches(), &coaches, &notes.faults));
+            let groups: Vec<_> = GroupRow::of(id, member_of).collect();
+            let coaches = CoachRow::of(id, changes.coaches(), &coaches, &notes.faults);
+            (row.groups, row.coaches) = (GroupRow::shown(&groups), CoachRow::shown(&coaches));
+            batch.groups.extend(groups);
+            batch.coaches.extend(coaches);
             // Fixtures may hold plans of their own; they see to patients without one.
             batch.plans.extend(changes.restored.is_none().then(|| plan::Row::of(&row)));
             batch.patients.push(row.clone());
@@ -208,6 +212,8 @@ fn blank(scope: &Scope, id: Id) -> Patient {
         updated_at: scope.now,
         created_by: Some(scope.client.clone()),
         updated_by: Some(scope.client.clone()),
+        groups: Json::empty_list(),
+        coaches: Json::empty_list(),
     }
 }
 
@@ -224,6 +230,7 @@ struct Batch {
 impl Batch {
     fn insert(&self, db: &mut Conn, scope: &Scope) -> Result<()> {
         insert_all::<_, Patient>(db, patients::table, &self.patients)?;
+        counts::add_patients(db, scope.organization, self.patients.iter().map(|patient| patient.id))?;
         insert_all::<_, identifier::Row>(db, identifiers::table, &self.identifiers)?;
         insert_all::<_, GroupRow>(db, patient_groups::table, &self.groups)?;
         insert_all::<_, CoachRow>(db, patient_coaches::table, &self.coaches)?;
@@ -255,7 +262,6 @@ impl Update for Patient {
         changes.apply(&mut row);
         row.updated_at = scope.now;
         row.updated_by = Some(scope.client.clone());
-        diesel::update(patients::table.find(id)).set(&row).execute(db)?;
         if changes.identifiers != Patch::Absent {
             diesel::delete(identifiers::table.filter(identifiers::patient_id.eq(id))).execute(db)?;
             insert_all::<_, identifier::Row>(
@@ -268,11 +274,14 @@ impl Update for Patient {
             groups.insert_new(db)?;
             leave_groups(db, scope, id)?;
             insert_all::<_, GroupRow>(db, patient_groups::table, &GroupRow::of(id, member_of).collect::<Vec<_>>())?;
+            row.groups = GroupRow::shown(&GroupRow::load(db, id)?);
         }
         if changes.coaches.is_some() {
             diesel::delete(patient_coaches::table.filter(patient_coaches::patient_id.eq(id))).execute(db)?;
             insert_all::<_, CoachRow>(db, patient_coaches::table, &coaches)?;
+            row.coaches = CoachRow::shown(&coaches);
         }
+        diesel::update(patients::table.find(id)).set(&row).execute(db)?;
         Ok(row)
     }
 }

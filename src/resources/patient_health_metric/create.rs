@@ -15,6 +15,7 @@ use crate::id::Id;
 use crate::jsonapi::document::ClientId;
 use crate::jsonapi::{Item, Items, Node, Notes, Object, Read};
 use crate::resource::{Create, Fetch, Resource, Written};
+use crate::resources::counts;
 use crate::resources::loinc;
 use crate::resources::patient::{self, Patient};
 use crate::seed::{Seed, Seeded};
@@ -189,6 +190,9 @@ impl Create for Metric {
 fn insert(db: &mut Conn, rows: &[Metric]) -> Result<()> {
     let mut rows: Vec<_> = rows.iter().collect();
     rows.sort_by_key(|row| row.patient_id);
+    if let Some(first) = rows.first() {
+        counts::add_metrics(db, first.organization_id, rows.iter().map(|row| row.patient_id))?;
+    }
     Ok(insert_bulk::<_, Metric>(db, metrics::table, rows, |db, rows| {
         copy_from(metrics::table).from_insertable(rows).execute(db)
     })?)
@@ -272,6 +276,7 @@ impl Seed for Metric {
     }
 
     fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
+        counts::forget_metrics(db, organization)?;
         diesel::delete(metrics::table.filter(metrics::organization_id.eq(organization))).execute(db).map(drop)
     }
 }

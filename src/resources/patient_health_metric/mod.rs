@@ -9,11 +9,12 @@ mod create;
 use diesel::prelude::*;
 use serde::Serialize;
 
+use super::counts;
 use super::patient::{Patient, of_groups};
-use super::reach::{Reach, Reached};
+use super::reach::Reach;
 use crate::auth::Scope;
 use crate::db::schema::patient_health_metrics as metrics;
-use crate::db::{Backend, Conn, Json, Page, Sort, Weight, Window, load_page, rows_of};
+use crate::db::{Backend, Conn, Json, Page, Sort, Weight, Window, load_rows, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::Filters;
@@ -126,17 +127,16 @@ impl List for Metric {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        let Reached { groups, patient } = filter.check(db, scope, faults)?;
+        let reached = filter.check(db, scope, faults)?;
         faults.check()?;
-        load_page::<Self, _, _>(db, window, "patient_health_metrics", || {
-            let mut query = visible(scope);
-            if let Some(patient) = patient {
-                query = query.filter(metrics::patient_id.eq(patient));
-            }
-            if let Some(groups) = &groups {
-                query = query.filter(metrics::patient_id.eq_any(of_groups(groups.clone())));
-            }
-            query
-        })
+        let count = counts::metrics(db, scope, &reached)?;
+        let mut matching = visible(scope);
+        if let Some(patient) = reached.patient {
+            matching = matching.filter(metrics::patient_id.eq(patient));
+        }
+        if let Some(groups) = reached.groups {
+            matching = matching.filter(metrics::patient_id.eq_any(of_groups(groups)));
+        }
+        load_rows::<Self, _, _>(db, window, "patient_health_metrics", count, matching)
     }
 }

@@ -1,0 +1,2 @@
+DROP TABLE patient_counts;
+DROP TABLE metric_counts;

@@ -1,0 +1,2 @@
+ALTER TABLE patients DROP COLUMN coaches;
+ALTER TABLE patients DROP COLUMN groups;
