@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn numbers_are_in_numeric_order() {
-        let ids = ["1", "2", "10", "21", "100", "999999999", "65f0c1d2e3a4b5c6d7e8f901"];
+        let ids = ["1", "2", "10", "21", "100", "999999999"];
         let ids = ids.map(|text| Id::parse(text).unwrap());
         assert!(ids.is_sorted());
         assert!(ids.each_ref().map(Id::padded).is_sorted());

@@ -42,7 +42,7 @@ pub struct Definition {
     pub category: String,
     /// A [`Format`].
     pub format: Json,
-    /// [`Requirement`]s, all of which a patient must meet to be asked.
+    /// `Requirement`s, all of which a patient must meet to be asked.
     pub requirements: Json,
     /// The question.
     pub text: String,

@@ -28,7 +28,9 @@ use super::counts;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{identifiers, patient_groups, patients};
-use crate::db::{Backend, Conn, Json, OneOf, Page, Sort, Weight, Window, load_page, load_rows, one_of, rows_of};
+use crate::db::{
+    Backend, Conn, Json, OneOf, Page, Sort, Weight, Window, Within, load_page, load_rows, one_of, rows_of,
+};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Links, Relationship, Relationships};
@@ -64,17 +66,17 @@ pub struct Patient {
     /// A coach's note, which the patient does not see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// [`parts::PhoneNumber`]s.
+    /// `PhoneNumber`s.
     pub phone_numbers: Json,
-    /// [`parts::Address`]es.
+    /// `Address`es.
     pub addresses: Json,
     /// [`super::identifier::Identifier`]s.
     pub identifiers: Json,
     /// Whether coaching has ended. Read-only over the API.
     pub archived: bool,
-    /// [`parts::ArchiveEntry`]s: how `archived` came to be. Read-only over the API.
+    /// `ArchiveEntry`s: how `archived` came to be. Read-only over the API.
     pub archive_history: Json,
-    /// A [`parts::Statement`]. Read-only over the API.
+    /// A `Statement`. Read-only over the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statement: Option<Json>,
     /// When the patient was invited. Read-only over the API.
@@ -223,17 +225,11 @@ impl List for Patient {
             if let Some(archived) = filter.archived {
                 query = query.filter(patients::archived.eq(archived));
             }
-            if let Some(start) = filter.created_at.and_then(|range| range.start) {
-                query = query.filter(patients::created_at.ge(start));
-            }
-            if let Some(end) = filter.created_at.and_then(|range| range.end) {
-                query = query.filter(patients::created_at.lt(end));
-            }
-            if let Some(start) = filter.updated_at.and_then(|range| range.start) {
-                query = query.filter(patients::updated_at.ge(start));
-            }
-            if let Some(end) = filter.updated_at.and_then(|range| range.end) {
-                query = query.filter(patients::updated_at.lt(end));
+            let ranges = [("patients.created_at", filter.created_at), ("patients.updated_at", filter.updated_at)];
+            for (column, range) in ranges {
+                if let Some(Instants { start, end }) = range {
+                    query = query.filter(Within { column, start, end });
+                }
             }
             query
         };

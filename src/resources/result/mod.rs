@@ -15,7 +15,7 @@ use super::patient_health_metric::Metric;
 use super::patient_plan_summary::{self as plan, Plan};
 use crate::auth::Scope;
 use crate::db::views::{all_results, current_results};
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, Within, chunks, load_page};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -240,17 +240,11 @@ impl List for HealthResult {
             if let Some(before) = filter.before {
                 query = query.filter(all_results::occurred_at.lt(before));
             }
-            if let Some(start) = filter.created_at.and_then(|range| range.start) {
-                query = query.filter(all_results::created_at.ge(start));
-            }
-            if let Some(end) = filter.created_at.and_then(|range| range.end) {
-                query = query.filter(all_results::created_at.lt(end));
-            }
-            if let Some(start) = filter.updated_at.and_then(|range| range.start) {
-                query = query.filter(all_results::updated_at.ge(start));
-            }
-            if let Some(end) = filter.updated_at.and_then(|range| range.end) {
-                query = query.filter(all_results::updated_at.lt(end));
+            let ranges = [("all_results.created_at", filter.created_at), ("all_results.updated_at", filter.updated_at)];
+            for (column, range) in ranges {
+                if let Some(Instants { start, end }) = range {
+                    query = query.filter(Within { column, start, end });
+                }
             }
             if filter.current {
                 let current = current_results::table.filter(current_results::patient_id.nullable().eq(patient));
