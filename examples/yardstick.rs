@@ -1,11 +1,13 @@
 //! What `bench/load` measures the gateway against, and what it feeds it.
 //!
 //! ```text
-//! yardstick serve ADDRESS FILE...     a bare handler that answers /0, /1, ... with these files
-//! yardstick insert FILE ROWS          the same rows as a bulk import, by a plain loop into SQLite
-//! yardstick patients COUNT GROUP      a document that creates patients
-//! yardstick metrics COUNT PATIENT...  a document that creates measurements
-//! yardstick post URL TOKEN FILE TIMES posts a document and says how long that took
+//! yardstick serve ADDRESS FILE...          a bare handler that answers /0, /1, ... with these files
+//! yardstick insert URL ROWS BATCH PATIENTS the rows of an import into an empty database, BATCH in a transaction:
+//!                                          a prepared statement over and over, on PostgreSQL COPY
+//! yardstick fill URL ROWS                  measurements for the patients of a database that is served
+//! yardstick patients COUNT GROUP           a document that creates patients
+//! yardstick metrics COUNT PATIENT...       a document that creates measurements
+//! yardstick post URL TOKEN FILE TIMES      posts a document and says how long that took
 //! ```
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -16,20 +18,25 @@ use std::{env, fs};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
-use retwine::db::{Conn, Target, connect, migrate};
+use diesel::{ExecuteCopyFromDsl, copy_from};
+use retwine::db::schema::{organizations, patient_health_metrics, patients};
+use retwine::db::{Conn, Json, Target, connect, insert_all, migrate};
+use retwine::id::Id;
+use retwine::resources::patient_health_metric::Metric;
+use retwine::time;
 use serde_json::json;
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["serve", address, files @ ..] => serve(address, files),
-        ["insert", file, rows] => insert(file, rows.parse()?),
-        ["patients", count, group] => patients(count.parse()?, group),
-        ["metrics", count, patients @ ..] if !patients.is_empty() => metrics(count.parse()?, patients),
+        ["insert", url, rows, batch, patients] => insert(url, rows.parse()?, batch.parse()?, patients.parse()?),
+        ["fill", url, rows] => fill(url, rows.parse()?),
+        ["patients", count, group] => post_patients(count.parse()?, group),
+        ["metrics", count, patients @ ..] if !patients.is_empty() => post_metrics(count.parse()?, patients),
         ["post", url, token, file, times] => post(url, token, file, times.parse()?),
         _ => Err("see the head of examples/yardstick.rs".into()),
     }
@@ -53,48 +60,142 @@ fn serve(address: &str, files: &[&str]) -> Outcome {
     Ok(actix_web::rt::System::new().block_on(server.bind(address)?.run())?)
 }
 
-/// One transaction per 1,000 rows, a statement per row, prepared once.
-fn insert(file: &str, rows: usize) -> Outcome {
-    let target = Target::Sqlite(file.to_owned());
-    let mut db = connect(&target)?;
+fn insert(url: &str, rows: usize, batch: usize, count: usize) -> Outcome {
+    let mut db = connect(&Target::parse(url)?)?;
     migrate(&mut db).map_err(|error| error.to_string())?;
-    let Conn::Sqlite(db) = &mut db else { return Err("not SQLite".into()) };
-    let organization = "660000000000000000000001";
-    let patients: Vec<_> = (0..10).map(|index| format!("66000000000000000000010{index}")).collect();
-    db.batch_execute(&format!(
-        "INSERT INTO organizations VALUES ('{organization}', 'x', '2026-01-01 00:00:00', '2026-01-01 00:00:00')"
-    ))?;
+    let organization = Id::new(now()?);
+    let at = "'2026-01-01 00:00:00'";
+    db.batch_execute(&format!("INSERT INTO organizations VALUES ('{organization}', 'x', {at}, {at})"))?;
+    let patients: Vec<_> = (0..count).map(|_| now().map(Id::new)).collect::<Outcome<_>>()?;
     for patient in &patients {
         db.batch_execute(&format!(
             "INSERT INTO patients (id, organization_id, phone_numbers, addresses, identifiers, archived, \
              archive_history, enrolled_at, created_at, updated_at) VALUES ('{patient}', '{organization}', '[]', '[]', \
-             '[]', 0, '[]', '2026-01-01 00:00:00', '2026-01-01 00:00:00', '2026-01-01 00:00:00')"
+             '[]', FALSE, '[]', {at}, {at}, {at})"
         ))?;
     }
+    let mut metrics = Metrics { organization, patients, made: 0 };
+    let batches: Vec<_> = (0..rows.div_ceil(batch)).map(|_| metrics.take(batch)).collect::<Outcome<_>>()?;
     let began = Instant::now();
-    for batch in 0..rows.div_ceil(1000) {
-        db.immediate_transaction(|db| {
-            (batch * 1000..(batch + 1) * 1000).try_for_each(|row| insert_one(db, row, &patients))
-        })?;
+    match (db, Target::parse(url)?) {
+        (Conn::Sqlite(_), Target::Sqlite(file)) => insert_prepared(&file, &batches)?,
+        (mut db, _) => batches.iter().try_for_each(|rows| store(&mut db, rows))?,
     }
     report(rows, began)
 }
 
-fn insert_one(db: &mut SqliteConnection, row: usize, patients: &[String]) -> QueryResult<()> {
-    use diesel::sql_types::Text;
-    let at =
-        format!("2026-01-{:02} {:02}:{:02}:{:02}.000", row / 86_400 % 28 + 1, row / 3600 % 24, row / 60 % 60, row % 60);
-    diesel::sql_query(
-        "INSERT INTO patient_health_metrics (id, organization_id, patient_id, type, code, value, unit, occurred_at, \
-         created_at, updated_at, created_by, updated_by) VALUES (?, '660000000000000000000001', ?, 'weight', \
-         '{\"system\":\"LOINC\",\"value\":\"29463-7\"}', '81.5', '\"kg\"', ?, '2026-01-01 00:00:00', \
-         '2026-01-01 00:00:00', '7d2f1c3a-5b0e-4e0b-9c56-1a8f0f6d2b41', '7d2f1c3a-5b0e-4e0b-9c56-1a8f0f6d2b41')",
-    )
-    .bind::<Text, _>(format!("67000000{row:016x}"))
-    .bind::<Text, _>(patients.get(row % patients.len()).map_or("", String::as_str))
-    .bind::<Text, _>(at)
-    .execute(db)
-    .map(drop)
+/// What SQLite can do when nothing stands between: one prepared statement, bound
+/// to texts that are there already.
+fn insert_prepared(file: &str, batches: &[Vec<Metric>]) -> Outcome {
+    let mut db = rusqlite::Connection::open(file)?;
+    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;")?;
+    for rows in batches {
+        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut insert = transaction.prepare_cached(
+            "INSERT INTO patient_health_metrics (id, organization_id, patient_id, type, code, value, unit, \
+             occurred_at, created_at, updated_at, created_by, updated_by) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        for row in rows {
+            let by = row.created_by.as_deref();
+            let at = "2026-01-01 00:00:00.123";
+            let occurred_at = row.occurred_at.to_string();
+            let (code, value, unit) = (r#"{"system":"LOINC","value":"29463-7"}"#, "81.5", "\"kg\"");
+            insert.execute(rusqlite::params![
+                row.id.as_str(),
+                row.organization_id.as_str(),
+                row.patient_id.as_str(),
+                row.kind,
+                code,
+                value,
+                unit,
+                occurred_at,
+                at,
+                at,
+                by,
+                by,
+            ])?;
+        }
+        drop(insert);
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Stores rows in one transaction.
+fn store(db: &mut Conn, rows: &[Metric]) -> Outcome {
+    match db {
+        Conn::Postgres(db) if rows.len() > 1 => {
+            copy_from(patient_health_metrics::table).from_insertable(rows).execute(db).map(drop)?;
+        }
+        db => db.transaction(|db| insert_all::<_, Metric>(db, patient_health_metrics::table, rows))?,
+    }
+    Ok(())
+}
+
+/// The same for a database that is served, and what it keeps beside the rows.
+fn fill(url: &str, rows: usize) -> Outcome {
+    const BATCH: usize = 10_000;
+    let mut db = connect(&Target::parse(url)?)?;
+    let organization: Id = organizations::table.order(organizations::id).select(organizations::id).first(&mut db)?;
+    let of_organization = patients::table.filter(patients::organization_id.eq(organization));
+    let patients = of_organization.select(patients::id).order(patients::id).load(&mut db)?;
+    let mut metrics = Metrics { organization, patients, made: 0 };
+    let began = Instant::now();
+    for _ in 0..rows.div_ceil(BATCH) {
+        let rows = metrics.take(BATCH)?;
+        store(&mut db, &rows)?;
+    }
+    db.batch_execute(
+        "UPDATE metric_counts SET metrics = (SELECT count(*) FROM patient_health_metrics AS metric WHERE \
+         metric.organization_id = metric_counts.organization_id AND metric.patient_id = metric_counts.patient_id)",
+    )?;
+    let analyze = match db {
+        Conn::Sqlite(_) => "PRAGMA wal_checkpoint(TRUNCATE)",
+        Conn::Postgres(_) => "VACUUM ANALYZE",
+    };
+    db.batch_execute(analyze)?;
+    report(rows, began)
+}
+
+fn now() -> Outcome<time::Instant> {
+    Ok(time::Clock::System.now())
+}
+
+/// Measurements of these patients in turn, a minute apart.
+struct Metrics {
+    organization: Id,
+    patients: Vec<Id>,
+    made: usize,
+}
+
+impl Metrics {
+    fn take(&mut self, count: usize) -> Outcome<Vec<Metric>> {
+        (0..count).map(|_| self.next()).collect()
+    }
+
+    fn next(&mut self) -> Outcome<Metric> {
+        let patient = self.patients.get(self.made % self.patients.len()).ok_or("there are no patients")?;
+        self.made += 1;
+        let minutes = i64::try_from(self.made)?;
+        let (now, client) = (now()?, Some("7d2f1c3a-5b0e-4e0b-9c56-1a8f0f6d2b41".to_owned()));
+        Ok(Metric {
+            id: Id::new(now),
+            organization_id: self.organization,
+            patient_id: *patient,
+            kind: "weight".into(),
+            code: Some(Json::of(&json!({"system": "LOINC", "value": "29463-7"}))),
+            value: Some(Json::of(&81.5)),
+            systolic: None,
+            diastolic: None,
+            unit: Some(Json::of("kg")),
+            occurred_at: time::Instant::from_milliseconds(1_000_000_000_000 + minutes * 60_000).ok_or("too late")?,
+            created_at: now,
+            updated_at: now,
+            created_by: client.clone(),
+            updated_by: client,
+        })
+    }
 }
 
 fn report(rows: usize, began: Instant) -> Outcome {
@@ -104,7 +205,7 @@ fn report(rows: usize, began: Instant) -> Outcome {
     Ok(writeln!(io::stdout(), "{rows} rows in {seconds:.2} s: {rate:.0} rows/s")?)
 }
 
-fn patients(count: usize, group: &str) -> Outcome {
+fn post_patients(count: usize, group: &str) -> Outcome {
     let patient = |index: usize| {
         json!({
             "type": "patient",
@@ -123,7 +224,7 @@ fn patients(count: usize, group: &str) -> Outcome {
     Ok(writeln!(io::stdout(), "{}", json!({ "data": (0..count).map(patient).collect::<Vec<_>>() }))?)
 }
 
-fn metrics(count: usize, patients: &[&str]) -> Outcome {
+fn post_metrics(count: usize, patients: &[&str]) -> Outcome {
     let metric = |index: usize| {
         json!({
             "type": "patient_health_metric",
@@ -166,7 +267,7 @@ fn post(url: &str, token: &str, file: &str, times: usize) -> Outcome {
     report(items * times, began)
 }
 
-fn read_answer(stream: &mut BufReader<TcpStream>) -> Result<(String, Vec<u8>), Box<dyn std::error::Error>> {
+fn read_answer(stream: &mut BufReader<TcpStream>) -> Outcome<(String, Vec<u8>)> {
     let (mut status, mut length) = (String::new(), 0);
     stream.read_line(&mut status)?;
     loop {

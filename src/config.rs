@@ -24,9 +24,9 @@ pub struct Config {
     /// Seconds that a request's body is given to arrive
     #[arg(long, env = "BODY_TIMEOUT", default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub body_timeout: u64,
-    /// Threads that answer requests
-    #[arg(long, env = "WORKERS", default_value_t = processors(), value_name = "COUNT", value_parser = positive)]
-    pub workers: usize,
+    /// Threads that answer requests [default: one per processor, with PostgreSQL four]
+    #[arg(long, env = "WORKERS", value_name = "COUNT", value_parser = positive)]
+    pub workers: Option<usize>,
     /// Seconds that requests in flight are given to finish on shutdown
     #[arg(long, env = "SHUTDOWN_TIMEOUT", default_value_t = 30, value_name = "SECONDS")]
     pub shutdown_timeout: u64,
@@ -101,10 +101,6 @@ fn hide_parameter(url: &str) -> String {
 
 fn positive(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "must be a whole number from 1".into())
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::pin::pin;
+use std::thread;
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -77,7 +78,7 @@ impl Stop {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, shared: App, stop: Stop) -> io::Result<()> {
-    let (workers, timeout) = (shared.config.workers, shared.config.shutdown_timeout);
+    let (workers, timeout) = (workers(&shared), shared.config.shutdown_timeout);
     let server = HttpServer::new(move || app(shared.clone()))
         .workers(workers)
         .disable_signals()
@@ -92,4 +93,11 @@ pub async fn serve(listener: TcpListener, shared: App, stop: Stop) -> io::Result
         handle.stop(true).await;
     });
     server.await
+}
+
+/// Short reads run where they arrive. SQLite's keep a processor busy all the
+/// while; those of PostgreSQL mostly wait, and others can be at it meanwhile.
+fn workers(app: &App) -> usize {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    app.config.workers.unwrap_or(if app.pool.is_sqlite() { processors } else { 4 * processors })
 }

@@ -1,6 +1,8 @@
 //! Where queries run: [`Pool::read`] and [`Pool::write`], and nowhere else.
 
 use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
@@ -38,11 +40,19 @@ pub struct Pool {
     /// The connection of the thread that answers requests with this clone. Short
     /// reads need not ask for one, and none of its statements is prepared twice.
     own: RefCell<Option<Connection>>,
+    /// How many clones may still take one for their own. Half of the connections
+    /// are left to all.
+    claims: Arc<AtomicU32>,
 }
 
 impl Clone for Pool {
     fn clone(&self) -> Self {
-        Self { connections: self.connections.clone(), writer: self.writer.clone(), own: RefCell::default() }
+        Self {
+            connections: self.connections.clone(),
+            writer: self.writer.clone(),
+            own: RefCell::default(),
+            claims: self.claims.clone(),
+        }
     }
 }
 
@@ -69,7 +79,8 @@ impl Pool {
             Conn::Sqlite(_) => Some(Writer::start(target.clone(), first)),
             Conn::Postgres(_) => None,
         };
-        Ok(Self { connections, writer, own: RefCell::default() })
+        let claims = Arc::new(AtomicU32::new(options.connections / 2));
+        Ok(Self { connections, writer, own: RefCell::default(), claims })
     }
 
     /// Whether it is SQLite.
@@ -88,10 +99,12 @@ impl Pool {
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
     {
         if weight == Weight::Short
-            && let Some(mut connection) = self.own.take().or_else(|| self.connections.try_get())
+            && let Some(mut connection) = self.own.take().or_else(|| self.claim())
         {
             let outcome = work(&mut connection);
-            if !matches!(&outcome, Err(error) if error.is_ours()) {
+            if matches!(&outcome, Err(error) if error.is_ours()) {
+                self.claims.fetch_add(1, Ordering::Relaxed);
+            } else {
                 self.own.replace(Some(connection));
             }
             return outcome;
@@ -100,6 +113,17 @@ impl Pool {
         web::block(move || work(&mut *connections.get()?))
             .await
             .unwrap_or_else(|_| Err(Error::Internal("the blocking pool dropped a read".into())))
+    }
+
+    /// Takes an idle connection for its own.
+    fn claim(&self) -> Option<Connection> {
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.claims.fetch_update(set, fetch, |left| left.checked_sub(1)).ok()?;
+        let connection = self.connections.try_get();
+        if connection.is_none() {
+            self.claims.fetch_add(1, Ordering::Relaxed);
+        }
+        connection
     }
 
     /// Runs queries in one transaction and returns when it is durable.

@@ -22,8 +22,10 @@ fn the_readme_lists_every_setting_with_its_variable_and_default() {
     for setting in &settings {
         let flag = setting.get_long().unwrap();
         let variable = setting.get_env().unwrap().to_str().unwrap();
-        let default = setting.get_default_values().first().unwrap().to_str().unwrap();
-        let default = if flag == "workers" { "one per processor".to_owned() } else { format!("`{default}`") };
+        let default = match setting.get_default_values().first() {
+            Some(default) => format!("`{}`", default.to_str().unwrap()),
+            None => "one per processor, with PostgreSQL four".to_owned(),
+        };
         let row = format!("| `--{flag}` | `{variable}` | {default} |");
         assert!(README.contains(&row), "README.md lacks the row {row}");
     }

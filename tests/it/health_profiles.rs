@@ -478,6 +478,8 @@ async fn a_page_of_fifty_costs_as_many_queries_as_a_page_of_one() {
                 client.get(&format!("{list}&page[size]={page}")).await.expect_status(200);
                 counted(&app.database.target) - before
             };
+            // The first request looks its token up, too.
+            queries("1").await;
             let one = queries("1").await;
             assert_eq!(queries("50").await, one, "{kind}");
             assert!(one <= 20, "{kind}: {one} queries");

@@ -31,8 +31,11 @@ async fn a_page_of_fifty_costs_as_many_queries_as_a_page_of_one() {
         for list in ["patient", "patient_health_metric", "group", "coach", "calendar_event", "patient_plan_summary"] {
             let path = format!("/pub/{list}?filter[organization]={organization}&");
             let one = queries(&app, &client, &format!("{path}page[size]=1")).await;
+            // One more where a streak runs back beyond the weeks that are read first.
+            let most = if list == "patient_plan_summary" { one + 1 } else { one };
             for larger in ["page[size]=50", "page[limit]=1000"] {
-                assert_eq!(queries(&app, &client, &format!("{path}{larger}")).await, one, "{list} {larger}");
+                let queries = queries(&app, &client, &format!("{path}{larger}")).await;
+                assert!((one..=most).contains(&queries), "{list} {larger}: {queries} queries, not {one}");
             }
             assert!((2..=11).contains(&one), "{list}: {one} queries");
         }
@@ -48,9 +51,13 @@ async fn a_plan_with_all_that_hangs_on_it_costs_as_much_as_all_plans() {
             "/pub/patient_plan_summary?filter[organization]={}&include=actions,bundles,patient,current_results&",
             app.demo.organization
         );
+        // The first request looks its token up, too; and one more is for streaks that run far back.
+        queries(&app, &client, &path).await;
         let one = queries(&app, &client, &format!("{path}page[size]=1")).await;
-        assert_eq!(queries(&app, &client, &format!("{path}page[size]=50")).await, one);
-        assert_eq!(queries(&app, &client, &path).await, one);
+        for larger in ["page[size]=50", ""] {
+            let queries = queries(&app, &client, &format!("{path}{larger}")).await;
+            assert!((one..=one + 1).contains(&queries), "{larger}: {queries} queries, not {one}");
+        }
         assert!(one <= 24, "{one} queries");
     })
     .await;
