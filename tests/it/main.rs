@@ -47,6 +47,7 @@ mod queries;
 mod results;
 mod reward_programs;
 mod rewards;
+mod scale_out;
 mod seed_as_of;
 mod seed_files;
 mod serving;

@@ -15,7 +15,7 @@ use crate::command_line::{Operator, retwine, run, watch};
 use crate::support::{Database, each};
 
 /// A server that is killed when it goes out of scope.
-struct Server {
+pub struct Server {
     process: Child,
     address: SocketAddr,
     log: BufReader<ChildStderr>,
@@ -36,7 +36,7 @@ impl Drop for Server {
 impl Server {
     /// Starts `retwine serve` or `retwine demo` and waits until it says where
     /// it serves.
-    fn start(operator: &Operator, arguments: &[&str]) -> Self {
+    pub fn start(operator: &Operator, arguments: &[&str]) -> Self {
         let mut command = operator.command(arguments);
         command.args(["--shutdown-timeout", "10", "--workers", "2"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -78,12 +78,22 @@ impl Server {
         Answer::read(connection)
     }
 
-    fn get(&self, path: &str, headers: &str) -> Answer {
+    pub fn get(&self, path: &str, headers: &str) -> Answer {
         self.exchange(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"))
     }
 
+    /// Sends a document.
+    pub fn send(&self, method: &str, path: &str, headers: &str, document: &Value) -> Answer {
+        let body = document.to_string();
+        self.exchange(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\
+             Content-Type: application/vnd.api+json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    }
+
     /// The header of a client of the demo organization.
-    fn authorization(&self) -> String {
+    pub fn authorization(&self) -> String {
         let [demo, _] = demo::credentials().unwrap();
         let form =
             format!("grant_type=client_credentials&client_id={}&client_secret={}", demo.client_id, demo.client_secret);
@@ -120,7 +130,7 @@ fn read_until(lines: &mut impl BufRead, wanted: &str) -> String {
 }
 
 /// An answer as it came.
-struct Answer {
+pub struct Answer {
     head: String,
     body: String,
 }
@@ -133,11 +143,11 @@ impl Answer {
         Self { head: head.to_lowercase(), body: body.to_owned() }
     }
 
-    fn status(&self) -> u16 {
+    pub fn status(&self) -> u16 {
         self.head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}\r\n\r\n{}", self.head, self.body))
     }
 }
