@@ -9,9 +9,15 @@ use crate::error::{Error, Result};
 
 const YAML: &str = include_str!("../schema/openapi.yaml");
 
+/// Transcoded rather than read into a map, which would sort it.
 static JSON: LazyLock<std::result::Result<Vec<u8>, String>> = LazyLock::new(|| {
-    let document: serde_json::Value = serde_saphyr::from_str(YAML).map_err(|error| error.to_string())?;
-    serde_json::to_vec(&document).map_err(|error| error.to_string())
+    let mut json = Vec::new();
+    serde_saphyr::with_deserializer_from_str(YAML, |yaml| {
+        serde_transcode::transcode(yaml, &mut serde_json::Serializer::new(&mut json))
+            .map_err(<serde_saphyr::Error as serde::de::Error>::custom)
+    })
+    .map_err(|error| error.to_string())?;
+    Ok(json)
 });
 
 /// `GET /pub/openapi.yaml`

@@ -20,6 +20,7 @@ mod clients;
 mod command_line;
 mod contract;
 mod cursors;
+mod docs;
 mod documents;
 mod email_histories;
 mod errors;
