@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
 /// How the gateway serves. Every setting is a flag and an environment variable.
 #[derive(Args, Clone, Debug)]
@@ -33,6 +33,9 @@ pub struct Config {
     /// Base of the links to the web application in `links.twine_web_app`
     #[arg(long, env = "TWINE_WEB_APP", default_value = "https://app.example.com", value_name = "URL")]
     pub twine_web_app: String,
+    /// Whether the page at /docs is served
+    #[arg(long, env = "DOCS", default_value_t = true, action = ArgAction::Set, value_name = "TRUE|FALSE")]
+    pub docs: bool,
 }
 
 /// Where the data is. Every command takes these.

@@ -115,14 +115,15 @@ pub fn environment(bind: SocketAddr, [demo, stranger]: &[Credentials; 2]) -> Str
     pairs.map(|(name, value)| format!("{name}='{value}'")).join("\n")
 }
 
-/// What is printed when the demo starts.
-pub fn welcome(bind: SocketAddr, [demo, _]: &[Credentials; 2]) -> String {
+/// What is printed when the demo starts, with the page at `/docs` or without.
+pub fn welcome(bind: SocketAddr, docs: bool, [demo, _]: &[Credentials; 2]) -> String {
     let base = base_url(bind);
+    let page = if docs { format!("To read and try it in a browser: http://{bind}/docs\n") } else { String::new() };
     let Credentials { organization, group, client_id, client_secret } = demo;
     format!(
         r#"
 The demo is served at {base}
-
+{page}
   client id      {client_id}
   client secret  {client_secret}
   organization   {organization}

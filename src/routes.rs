@@ -6,6 +6,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 
 use crate::call::{Answer, Call, Operation, PLAIN, Refuse, error_answer};
+use crate::config::Config;
 use crate::error::{Fault, Kind, Result};
 use crate::handlers::{create, delete, fetch, list, related_many, related_one, update, upsert};
 use crate::oauth::{self, create_token};
@@ -118,7 +119,7 @@ fn operations() -> Vec<Resource> {
 }
 
 /// All of it.
-pub fn router() -> Router {
+pub fn router(config: &Config) -> Router {
     let mut router = Router::new(Operation::new(not_found, PLAIN));
     for resource in operations() {
         resource.register("/pub", &mut router);
@@ -128,6 +129,9 @@ pub fn router() -> Router {
 
     at("/openapi.yaml").get(docs::yaml).register("/pub", &mut router);
     at("/openapi.json").get(docs::json).register("/pub", &mut router);
+    if config.docs {
+        docs::paths().for_each(|path| at(path).get(docs::page).register("", &mut router));
+    }
     at("/healthz").get(health::alive).register("", &mut router);
     at("/readyz").get(health::ready).register("", &mut router);
     router

@@ -29,9 +29,10 @@ pub fn app(
         InitError = (),
     >,
 > {
+    let router = routes::router(&app.config);
     actix_web::App::new()
         .app_data(web::Data::new(app))
-        .app_data(web::Data::new(routes::router()))
+        .app_data(web::Data::new(router))
         .default_service(web::to(answer))
         .wrap(Compress::default())
         .wrap_fn(|mut request, service| {
@@ -44,12 +45,20 @@ pub fn app(
 /// the plain bytes, where the middleware would have it turned away.
 fn tolerate_encodings(headers: &mut HeaderMap) {
     let offered = [Encoding::brotli(), Encoding::gzip(), Encoding::deflate(), Encoding::zstd(), Encoding::identity()];
-    let lists = headers.get_all(header::ACCEPT_ENCODING).filter_map(|list| list.to_str().ok());
-    let wanted: Vec<_> =
-        lists.flat_map(|list| list.split(',')).filter_map(|wanted| wanted.trim().parse().ok()).collect();
-    if !wanted.is_empty() && AcceptEncoding(wanted).negotiate(offered.iter()).is_none() {
+    let wanted = wanted_encodings(headers);
+    if !wanted.is_empty() && wanted.negotiate(offered.iter()).is_none() {
         headers.remove(header::ACCEPT_ENCODING);
     }
+}
+
+/// Whether the client asks for gzip.
+pub fn takes_gzip(headers: &HeaderMap) -> bool {
+    wanted_encodings(headers).negotiate([Encoding::gzip()].iter()) == Some(Encoding::gzip())
+}
+
+fn wanted_encodings(headers: &HeaderMap) -> AcceptEncoding {
+    let lists = headers.get_all(header::ACCEPT_ENCODING).filter_map(|list| list.to_str().ok());
+    AcceptEncoding(lists.flat_map(|list| list.split(',')).filter_map(|wanted| wanted.trim().parse().ok()).collect())
 }
 
 /// The wish of an operator that the gateway ends: SIGINT or SIGTERM.

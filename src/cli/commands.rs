@@ -141,7 +141,7 @@ async fn run_demo(config: Config, database: &DatabaseConfig, print_env: bool, re
     say(&format!(
         "{}\n{}",
         reports.iter().map(describe).collect::<Vec<_>>().join("\n"),
-        demo::welcome(listener.local_addr()?, &credentials)
+        demo::welcome(listener.local_addr()?, config.docs, &credentials)
     ))?;
     Ok(server::serve(listener, App::new(config, pool, Clock::System), stop).await?)
 }

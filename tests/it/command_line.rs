@@ -15,12 +15,13 @@ use tempfile::TempDir;
 use crate::support::{Database, TestApp, each, on_each_database};
 
 /// The settings that the environment of a test run may hold.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 12] = [
     "BIND",
     "BODY_LIMIT",
     "DATABASE_CONNECTIONS",
     "DATABASE_PATIENCE",
     "DATABASE_URL",
+    "DOCS",
     "REFRESH_TOKEN_LIFETIME",
     "RUST_LOG",
     "SHUTDOWN_TIMEOUT",

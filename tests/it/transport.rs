@@ -393,7 +393,7 @@ async fn an_encoding_that_cannot_be_had_is_no_reason_for_anything_but_json_api()
     .await;
 }
 
-async fn decompress(sent: Bytes, encoding: ContentEncoding) -> Vec<u8> {
+pub async fn decompress(sent: Bytes, encoding: ContentEncoding) -> Vec<u8> {
     let mut pieces = Decompress::new(stream::iter([Ok(sent)]), encoding);
     let mut body = Vec::new();
     while let Some(piece) = pieces.next().await {
