@@ -53,10 +53,7 @@ struct Client {
 impl Client {
     fn run_on_each_database(&self) {
         if let Err(cause) = self.find() {
-            let required = env::var("REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
-            assert!(!required, "REQUIRE_CLIENTS=1, but {} is not there: {cause}", self.name);
-            eprintln!("{} is skipped, because it is not installed; see tests/clients/README.md", self.name);
-            return;
+            return skip(self.name, &cause);
         }
         for database in iter::once(Database::empty_sqlite()).chain(Database::empty_postgres()) {
             eprintln!("{} on {}", self.name, database.name());
@@ -81,17 +78,25 @@ impl Client {
     }
 }
 
+/// Says that a client is not installed; fails where it has to be.
+pub fn skip(name: &str, cause: &str) {
+    let required = env::var("REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
+    assert!(!required, "REQUIRE_CLIENTS=1, but {name} is not there: {cause}");
+    eprintln!("{name} is skipped, because it is not installed; see tests/clients/README.md");
+}
+
 /// A running demo. It ends with the test, however that ends.
-struct Demo {
+pub struct Demo {
     process: Child,
-    address: String,
+    /// Host and port.
+    pub address: String,
     /// Keeps the log.
     folder: TempDir,
 }
 
 impl Demo {
     /// Starts the demo on a port that is free, and returns when it is ready.
-    fn start(target: &Target) -> Self {
+    pub fn start(target: &Target) -> Self {
         let url = match target {
             Target::Sqlite(file) => format!("sqlite:{file}"),
             Target::Postgres(url) => url.clone(),

@@ -21,6 +21,7 @@ mod command_line;
 mod contract;
 mod cursors;
 mod docs;
+mod docs_in_a_browser;
 mod documents;
 mod email_histories;
 mod errors;

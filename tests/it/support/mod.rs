@@ -3,6 +3,7 @@
 //! [`Client`] speaks to it as one caller. Every answer is held against
 //! `schema/openapi.yaml` on the way.
 
+mod browser;
 mod client;
 mod contract;
 mod database;
@@ -24,6 +25,7 @@ use retwine::config::Config;
 use retwine::demo::{self, Credentials};
 use retwine::time::{Clock, Instant};
 
+pub use browser::Browser;
 pub use client::{Client, Response};
 pub use contract::{Operation, faults, follow, operation, operations};
 pub use database::{Database, each};
