@@ -193,6 +193,8 @@ fn the_welcome_holds_lines_that_can_be_pasted() {
     for known in [&demo.client_id, &demo.client_secret, &demo.organization, &demo.group] {
         assert!(server.said.contains(known), "{known}: {}", server.said);
     }
+    assert!(server.said.contains(&format!("http://{}/docs\n", server.address)), "{}", server.said);
+    assert_eq!(server.get("/docs", "").status(), 200);
     let (_, uri) = lines.rsplit_once(&format!("http://{}", server.address)).expect("the base URL");
     let answer = server.get(uri.trim().trim_end_matches('"'), &server.authorization());
     assert_eq!(answer.status(), 200, "{uri}: {}", answer.body);
