@@ -151,11 +151,11 @@ pub fn parse_date(text: &str) -> Option<NaiveDate> {
 }
 
 impl Instant {
-    /// `2017-11-03T04:00:00.000`, with whatever stands between date and time.
+    /// `2017-11-03T04:00:00.000Z`, with whatever stands between date and time.
     /// Written by hand, because every row has several and chrono's formatter
     /// takes longer than the database does to find them.
-    fn write(self, separator: u8) -> [u8; 23] {
-        let mut text = *b"0000-00-00 00:00:00.000";
+    fn write(self, separator: u8) -> [u8; 24] {
+        let mut text = *b"0000-00-00 00:00:00.000Z";
         let mut put = |at: std::ops::Range<usize>, mut number: u32| {
             for digit in text.get_mut(at).into_iter().flatten().rev() {
                 *digit = b'0' + (number % 10) as u8;
@@ -173,8 +173,8 @@ impl Instant {
         text
     }
 
-    /// Reads what [`Instant::write`] has written, without the fraction where
-    /// that is zero.
+    /// Reads what a database has: the same without the `Z`, and without the
+    /// fraction where that is zero.
     fn read(text: &[u8]) -> Option<Self> {
         let number = |at: std::ops::Range<usize>| {
             text.get(at)?
@@ -193,14 +193,13 @@ impl Instant {
 
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.write(b'T')).unwrap_or_default())?;
-        f.write_str("Z")
+        f.write_str(std::str::from_utf8(&self.write(b'T')).unwrap_or_default())
     }
 }
 
 impl Serialize for Instant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.write(b'T')).unwrap_or_default())
     }
 }
 
@@ -220,7 +219,7 @@ impl FromSql<Timestamp, Pg> for Instant {
 impl ToSql<Timestamp, Sqlite> for Instant {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         let text = self.write(b' ');
-        let text = std::str::from_utf8(&text)?;
+        let text = std::str::from_utf8(&text)?.trim_end_matches('Z');
         out.set_value(text.strip_suffix(".000").unwrap_or(text).to_owned());
         Ok(IsNull::No)
     }
