@@ -8,7 +8,6 @@ use diesel::sql_types::Text;
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::value::RawValue;
 
 /// JSON text, kept and answered to the letter: `121.0` stays `121.0`.
 #[derive(Clone, Debug, AsExpression, FromSqlRow)]
@@ -27,9 +26,9 @@ impl Json {
         Self(serde_json::to_string(value).unwrap_or_else(|_| "null".into()))
     }
 
-    /// The text of a value in a document, untouched.
-    pub fn raw(value: &RawValue) -> Self {
-        Self(value.get().to_owned())
+    /// The text of a value in a document, untouched. It must be JSON.
+    pub fn raw(value: &str) -> Self {
+        Self(value.to_owned())
     }
 
     /// Reads the value back, without copying its texts.

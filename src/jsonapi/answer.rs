@@ -155,9 +155,10 @@ impl<A: Serialize> Serialize for SomeOf<'_, A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Written once in full and cut as text: values keep their exact form.
         let all = serde_json::to_string(self.of).map_err(serde::ser::Error::custom)?;
-        let members: Members<'_> = serde_json::from_str(&all).map_err(serde::ser::Error::custom)?;
+        let members = Members::of(&all).map_err(serde::ser::Error::custom)?;
         let asked = |name: &str| self.fields.iter().any(|field| field == name);
-        serializer.collect_map(members.pairs().filter(|(name, _)| asked(name)))
+        serializer
+            .collect_map(members.pairs().filter(|(name, _)| asked(name)).map(|(name, value)| (name, Json::raw(value))))
     }
 }
 

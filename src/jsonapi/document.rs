@@ -73,7 +73,7 @@ pub fn read_document<T, M>(
             })
         });
         let read_one = |node: &Node<'_, '_>| Some((node.pointer(), read_item(node, shape, &read)?));
-        many = document.member("data").is_some_and(|node| node.raw.get().starts_with('['));
+        many = document.member("data").is_some_and(|node| node.raw.starts_with('['));
         if many && !shape.many {
             document.fault("data", "must be one resource object, not an array");
         } else if many {
@@ -86,7 +86,7 @@ pub fn read_document<T, M>(
 }
 
 /// The JSON of a body; where it is none, that is noted.
-pub fn parse<'a>(body: &'a [u8], notes: &Notes) -> Option<&'a RawValue> {
+pub fn parse<'a>(body: &'a [u8], notes: &Notes) -> Option<&'a str> {
     let fault = |detail: String| notes.faults.add(Fault::body("", detail));
     let text = std::str::from_utf8(body)
         .inspect_err(|error| fault(format!("is not UTF-8: see byte {}", error.valid_up_to())))
@@ -97,7 +97,8 @@ pub fn parse<'a>(body: &'a [u8], notes: &Notes) -> Option<&'a RawValue> {
         fault("is empty; a JSON:API document, {\"data\": ...}, is expected".into());
         return None;
     }
-    serde_json::from_str(text).inspect_err(|error| fault(format!("is not JSON: {error}"))).ok()
+    let checked: serde_json::Result<&RawValue> = serde_json::from_str(text);
+    checked.inspect_err(|error| fault(format!("is not JSON: {error}"))).ok().map(RawValue::get)
 }
 
 /// Reads one resource object.
@@ -202,7 +203,7 @@ impl<'a> Object<'a, '_> {
 
     /// The `id` of a resource identifier; empty or `null` counts as absent.
     pub fn reference(&self) -> Option<Reference> {
-        self.optional_with("id", |node| (node.raw.get() != "\"\"").then(|| Read::read(node)).flatten())
+        self.optional_with("id", |node| (node.raw != "\"\"").then(|| Read::read(node)).flatten())
     }
 
     /// The `id` of a resource identifier that can name its resource in no other

@@ -10,6 +10,7 @@ pub mod paging;
 pub mod patch;
 pub mod query;
 pub mod read;
+mod split;
 mod values;
 
 pub use answer::{Identifier, Included, Linkage, Relationship, View};

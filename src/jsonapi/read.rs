@@ -8,15 +8,13 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
-use serde_json::value::RawValue;
 
 use super::notes::{Notes, Pointer};
 use super::patch::Patch;
+use super::split::parts;
 use super::values::moved;
 pub use super::values::{Read, Reference};
 use crate::db::Json;
@@ -30,19 +28,19 @@ const SHORT: usize = 250;
 /// A value that is not read yet.
 pub struct Node<'a, 'p> {
     /// Its text.
-    pub raw: &'a RawValue,
+    pub raw: &'a str,
     pointer: Pointer<'p>,
     pub(super) notes: &'p Notes,
 }
 
 impl<'a, 'p> Node<'a, 'p> {
     /// The whole of a document.
-    pub fn root(raw: &'a RawValue, notes: &'p Notes) -> Self {
+    pub fn root(raw: &'a str, notes: &'p Notes) -> Self {
         Self { raw, pointer: Pointer::Root, notes }
     }
 
     /// A value at a known place.
-    pub fn at(raw: &'a RawValue, pointer: Pointer<'p>, notes: &'p Notes) -> Self {
+    pub fn at(raw: &'a str, pointer: Pointer<'p>, notes: &'p Notes) -> Self {
         Self { raw, pointer, notes }
     }
 
@@ -69,13 +67,17 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// Whether it is `null`.
     pub fn is_null(&self) -> bool {
-        self.raw.get() == "null"
+        self.raw == "null"
     }
 
     /// Reads an object; members that the reader did not ask for are noted as
     /// ignored.
     pub fn object<T>(&self, read: impl FnOnce(&Object<'a, '_>) -> T) -> Option<T> {
-        let Members(members) = self.parse("an object")?;
+        if !self.raw.starts_with('{') {
+            self.fault(format!("must be an object, not {}", self.form()));
+            return None;
+        }
+        let Members(members) = Members::of(self.raw).inspect_err(|error| self.fault(no_character(error))).ok()?;
         let object = Object { members, pointer: self.pointer, notes: self.notes };
         let value = read(&object);
         for member in object.members.iter().filter(|member| !member.read.get()) {
@@ -86,9 +88,12 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// Reads an array, item by item; items with faults are left out.
     pub fn list<T>(&self, read: impl Fn(&Node<'a, '_>) -> Option<T>) -> Option<Vec<T>> {
-        let items: Vec<&RawValue> = self.parse("an array")?;
+        if !self.raw.starts_with('[') {
+            self.fault(format!("must be an array, not {}", self.form()));
+            return None;
+        }
         let node = |(index, raw)| Node { raw, pointer: Pointer::Index(&self.pointer, index), notes: self.notes };
-        Some(items.into_iter().enumerate().map(node).filter_map(|node| read(&node)).collect())
+        Some(parts(self.raw).enumerate().map(node).filter_map(|node| read(&node)).collect())
     }
 
     /// Reads a text with a character that is no white space.
@@ -119,7 +124,7 @@ impl<'a, 'p> Node<'a, 'p> {
     /// Reads an object whose members are nobody's but the client's; they are
     /// kept to the letter.
     pub fn free_object(&self) -> Option<Json> {
-        if self.raw.get().starts_with('{') {
+        if self.raw.starts_with('{') {
             return Json::read(self);
         }
         self.fault(format!("must be an object, not {}", self.form()));
@@ -140,7 +145,7 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// What a JSON value of this text is called.
     fn form(&self) -> &'static str {
-        match self.raw.get().as_bytes().first() {
+        match self.raw.as_bytes().first() {
             Some(b'"') => "a string",
             Some(b'{') => "an object",
             Some(b'[') => "an array",
@@ -156,9 +161,9 @@ impl<'a, 'p> Node<'a, 'p> {
         // in a string: half a surrogate pair.
         let say = |error: &serde_json::Error| match error.classify() {
             Category::Data => self.fault(format!("must be {expected}, not {}", self.form())),
-            _ => self.fault(format!("holds an escape that stands for no Unicode character ({error})")),
+            _ => self.fault(no_character(error)),
         };
-        serde_json::from_str(self.raw.get()).inspect_err(say).ok()
+        serde_json::from_str(self.raw).inspect_err(say).ok()
     }
 }
 
@@ -171,7 +176,7 @@ pub struct Object<'a, 'p> {
 
 struct Member<'a> {
     name: Cow<'a, str>,
-    value: &'a RawValue,
+    value: &'a str,
     read: Cell<bool>,
 }
 
@@ -192,7 +197,7 @@ impl<'a> Object<'a, '_> {
     pub fn peek(&self, name: &str) -> Option<String> {
         let member = self.members.iter().rfind(|member| member.name == name)?;
         self.skip_rest();
-        serde_json::from_str(member.value.get()).ok()
+        serde_json::from_str(member.value).ok()
     }
 
     /// Where an instant is moved to that stands in this member in another form.
@@ -296,7 +301,7 @@ impl<'a> Object<'a, '_> {
 
     /// Whether there is a member of this name with a value other than `null`.
     pub fn has(&self, name: &str) -> bool {
-        self.members.iter().rfind(|member| member.name == name).is_some_and(|member| member.value.get() != "null")
+        self.members.iter().rfind(|member| member.name == name).is_some_and(|member| member.value != "null")
     }
 }
 
@@ -305,36 +310,35 @@ impl<'a> Object<'a, '_> {
 pub struct Members<'a>(Vec<Member<'a>>);
 
 impl<'a> Members<'a> {
+    /// Takes an object apart that is known to be JSON.
+    ///
+    /// # Errors
+    /// When a name has an escape that stands for no Unicode character.
+    pub fn of(object: &'a str) -> serde_json::Result<Self> {
+        let mut members = Vec::with_capacity(8);
+        let mut parts = parts(object);
+        while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+            let name = match unescaped(name) {
+                Some(name) => Cow::Borrowed(name),
+                None => Cow::Owned(serde_json::from_str(name)?),
+            };
+            members.push(Member { name, value, read: Cell::new(false) });
+        }
+        Ok(Self(members))
+    }
+
     /// Names and values.
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.0.iter().map(|member| (member.name.as_ref(), member.value))
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct MembersVisitor;
+/// The text of a JSON string without escapes.
+pub(super) fn unescaped(json: &str) -> Option<&str> {
+    json.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))
+}
 
-        /// serde copies a plain `Cow`; this one borrows where it can.
-        #[derive(Deserialize)]
-        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Self::Value, M::Error> {
-                let mut members = Vec::new();
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    members.push(Member { name, value, read: Cell::new(false) });
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(MembersVisitor)
-    }
+/// The fault of half a surrogate pair, which passes for JSON until it is decoded.
+fn no_character(error: &serde_json::Error) -> String {
+    format!("holds an escape that stands for no Unicode character ({error})")
 }

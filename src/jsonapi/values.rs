@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
-use super::read::Node;
+use super::read::{Node, unescaped};
 use crate::db::Json;
 use crate::error::{Fault, Faults, Source};
 use crate::id::Id;
@@ -23,9 +23,7 @@ pub trait Read: Sized {
 
 impl Read for String {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
-        let text = node.raw.get();
-        let plain = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|text| !text.contains('\\'));
-        let text: Cow<'_, str> = match plain {
+        let text: Cow<'_, str> = match unescaped(node.raw) {
             Some(text) => Cow::Borrowed(text),
             None => Cow::Owned(node.parse("a string")?),
         };
@@ -96,7 +94,7 @@ impl Read for Json {
         // The text is kept as it is, but must be read once: half a surrogate
         // pair passes for JSON until somebody decodes it, and so does a number
         // that is too large. Most values are plain.
-        if !is_plain(node.raw.get().as_bytes()) {
+        if !is_plain(node.raw.as_bytes()) {
             let _: serde_json::Value = node.parse("a value that other programs can read")?;
         }
         Some(Self::raw(node.raw))

@@ -8,7 +8,6 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use diesel::prelude::*;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{Seed, Seeded};
 use crate::db::Conn;
@@ -56,7 +55,7 @@ impl Written {
 }
 
 /// The weeks that a stored organization was moved by; `None` when it is not stored.
-pub(super) fn weeks_of(db: &mut Conn, organization: Id, resource: &RawValue) -> Result<Option<i64>> {
+pub(super) fn weeks_of(db: &mut Conn, organization: Id, resource: &str) -> Result<Option<i64>> {
     let stored = organizations::table.find(organization).select(organizations::created_at);
     let Some(stored) = stored.first::<Instant>(db).optional()? else { return Ok(None) };
     let shape = Shape { kind: Organization::NAME, id: ClientId::Kept, many: true };
@@ -83,11 +82,11 @@ struct PlaceAttributes {
 }
 
 /// The shift of one resource. What is wrong with it is found when it is read.
-pub(super) fn shift_of(resource: &RawValue, shift: Shift) -> Shift {
+pub(super) fn shift_of(resource: &str, shift: Shift) -> Shift {
     if shift.is_none() {
         return shift;
     }
-    let Place { attributes } = serde_json::from_str(resource.get()).unwrap_or_default();
+    let Place { attributes } = serde_json::from_str(resource).unwrap_or_default();
     let zone = attributes.time_zone.and_then(|name| name.parse().ok());
     shift.of_place(zone, attributes.all_day)
 }

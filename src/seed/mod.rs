@@ -10,7 +10,6 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
 use diesel::QueryResult;
-use serde_json::value::RawValue;
 
 use self::as_of::{Written, shift_of, weeks_of};
 use crate::admin::Client;
@@ -96,7 +95,7 @@ const TYPES: [Type; 21] = [
 ];
 
 /// A resource's place in `data`, and its text.
-type Unread<'a> = (usize, &'a RawValue);
+type Unread<'a> = (usize, &'a str);
 
 /// One type of fixtures.
 struct Type {
@@ -225,7 +224,7 @@ fn store(db: &mut Conn, text: &str, loading: Loading, notes: &Notes) -> Result<R
 /// A fixture, its resources unread.
 struct Fixture<'a> {
     /// Its only organization.
-    organization: Option<(Id, &'a RawValue)>,
+    organization: Option<(Id, &'a str)>,
     written: Written,
     /// For each of [`TYPES`].
     resources: Vec<Vec<Unread<'a>>>,
