@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! yardstick serve ADDRESS FILE...          a bare handler that answers /0, /1, ... with these files
-//! yardstick insert URL ROWS BATCH PATIENTS the rows of an import into an empty database, BATCH in a transaction:
-//!                                          a prepared statement over and over, on PostgreSQL COPY
+//! yardstick insert URL ROWS BATCH PATIENTS measurements of some patients, BATCH in a transaction: a prepared
+//!                                          statement over and over, on PostgreSQL COPY
 //! yardstick fill URL ROWS                  measurements for the patients of a database that is served
 //! yardstick patients COUNT GROUP           a document that creates patients
 //! yardstick metrics COUNT PATIENT...       a document that creates measurements
@@ -20,7 +20,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::{ExecuteCopyFromDsl, copy_from};
 use retwine::db::schema::{organizations, patient_health_metrics, patients};
-use retwine::db::{Conn, Json, Target, connect, insert_all, migrate};
+use retwine::db::{Conn, Json, Target, connect, insert_all};
 use retwine::id::Id;
 use retwine::resources::patient_health_metric::Metric;
 use retwine::time;
@@ -61,25 +61,14 @@ fn serve(address: &str, files: &[&str]) -> Outcome {
 }
 
 fn insert(url: &str, rows: usize, batch: usize, count: usize) -> Outcome {
-    let mut db = connect(&Target::parse(url)?)?;
-    migrate(&mut db).map_err(|error| error.to_string())?;
-    let organization = Id::new(now()?);
-    let at = "'2026-01-01 00:00:00'";
-    db.batch_execute(&format!("INSERT INTO organizations VALUES ('{organization}', 'x', {at}, {at})"))?;
-    let patients: Vec<_> = (0..count).map(|_| now().map(Id::new)).collect::<Outcome<_>>()?;
-    for patient in &patients {
-        db.batch_execute(&format!(
-            "INSERT INTO patients (id, organization_id, phone_numbers, addresses, identifiers, archived, \
-             archive_history, enrolled_at, created_at, updated_at) VALUES ('{patient}', '{organization}', '[]', '[]', \
-             '[]', FALSE, '[]', {at}, {at}, {at})"
-        ))?;
-    }
-    let mut metrics = Metrics { organization, patients, made: 0 };
+    let db = connect(&Target::parse(url)?)?;
+    let (mut db, mut metrics) = Metrics::of(db)?;
+    metrics.patients.truncate(count);
     let batches: Vec<_> = (0..rows.div_ceil(batch)).map(|_| metrics.take(batch)).collect::<Outcome<_>>()?;
     let began = Instant::now();
-    match (db, Target::parse(url)?) {
+    match (&mut db, Target::parse(url)?) {
         (Conn::Sqlite(_), Target::Sqlite(file)) => insert_prepared(&file, &batches)?,
-        (mut db, _) => batches.iter().try_for_each(|rows| store(&mut db, rows))?,
+        (db, _) => batches.iter().try_for_each(|rows| store(db, rows))?,
     }
     report(rows, began)
 }
@@ -88,7 +77,10 @@ fn insert(url: &str, rows: usize, batch: usize, count: usize) -> Outcome {
 /// to texts that are there already.
 fn insert_prepared(file: &str, batches: &[Vec<Metric>]) -> Outcome {
     let mut db = rusqlite::Connection::open(file)?;
-    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;")?;
+    db.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384; \
+         PRAGMA wal_autocheckpoint = 10000;",
+    )?;
     for rows in batches {
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut insert = transaction.prepare_cached(
@@ -136,11 +128,7 @@ fn store(db: &mut Conn, rows: &[Metric]) -> Outcome {
 /// The same for a database that is served, and what it keeps beside the rows.
 fn fill(url: &str, rows: usize) -> Outcome {
     const BATCH: usize = 10_000;
-    let mut db = connect(&Target::parse(url)?)?;
-    let organization: Id = organizations::table.order(organizations::id).select(organizations::id).first(&mut db)?;
-    let of_organization = patients::table.filter(patients::organization_id.eq(organization));
-    let patients = of_organization.select(patients::id).order(patients::id).load(&mut db)?;
-    let mut metrics = Metrics { organization, patients, made: 0 };
+    let (mut db, mut metrics) = Metrics::of(connect(&Target::parse(url)?)?)?;
     let began = Instant::now();
     for _ in 0..rows.div_ceil(BATCH) {
         let rows = metrics.take(BATCH)?;
@@ -170,6 +158,15 @@ struct Metrics {
 }
 
 impl Metrics {
+    /// Of the patients of the first organization.
+    fn of(mut db: Conn) -> Outcome<(Conn, Self)> {
+        let organization: Id =
+            organizations::table.order(organizations::id).select(organizations::id).first(&mut db)?;
+        let of_organization = patients::table.filter(patients::organization_id.eq(organization));
+        let patients = of_organization.select(patients::id).order(patients::id).load(&mut db)?;
+        Ok((db, Self { organization, patients, made: 0 }))
+    }
+
     fn take(&mut self, count: usize) -> Outcome<Vec<Metric>> {
         (0..count).map(|_| self.next()).collect()
     }
