@@ -36,7 +36,8 @@ impl<T: Table<AllColumns: QueryFragment<Pg>> + 'static> QueryFragment<Backend> f
 }
 
 /// The columns as PostgreSQL quotes them, which is how the standard does and
-/// SQLite takes it.
+/// SQLite takes it. Without the table, which there is only one of: the text is
+/// hashed each time, too.
 fn text<T: Table<AllColumns: QueryFragment<Pg>> + 'static>() -> QueryResult<&'static str> {
     static TEXTS: LazyLock<RwLock<HashMap<TypeId, &'static str>>> = LazyLock::new(RwLock::default);
     if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&TypeId::of::<T>()) {
@@ -44,8 +45,10 @@ fn text<T: Table<AllColumns: QueryFragment<Pg>> + 'static>() -> QueryResult<&'st
     }
     let mut builder = PgQueryBuilder::default();
     T::all_columns().to_sql(&mut builder, &Pg)?;
+    let text = builder.finish();
+    let table = text.split_inclusive('.').next().unwrap_or_default();
     // Once for each table, for as long as the program runs.
-    let text = &*builder.finish().leak();
+    let text = &*text.replace(table, "").leak();
     TEXTS.write().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<T>(), text);
     Ok(text)
 }

@@ -15,7 +15,7 @@ use super::patient::Patient;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{coach_groups, coaches, identifiers, patient_coaches, patient_groups};
-use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -58,7 +58,7 @@ impl Resource for Coach {
 }
 
 fn visible<'q>(scope: &Scope) -> coaches::BoxedQuery<'q, Backend> {
-    let mine = coaches::table.filter(coaches::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(coaches::table).filter(coaches::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => {

@@ -13,7 +13,7 @@ use super::coach::{self, Coach};
 use super::patient::{self, Patient, of_groups};
 use crate::auth::Scope;
 use crate::db::schema::email_histories as emails;
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, insert_all, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -86,7 +86,7 @@ impl Resource for Email {
 }
 
 fn visible<'q>(scope: &Scope) -> emails::BoxedQuery<'q, Backend> {
-    let mine = emails::table.filter(emails::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(emails::table).filter(emails::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(emails::receiver_id.eq_any(of_groups(ids.clone()))),

@@ -17,7 +17,7 @@ use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::health_profiles as profiles;
-use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -103,7 +103,7 @@ impl Resource for HealthProfile {
 }
 
 fn visible<'q>(scope: &Scope) -> profiles::BoxedQuery<'q, Backend> {
-    let mine = profiles::table.filter(profiles::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(profiles::table).filter(profiles::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(profiles::patient_id.eq_any(of_groups(ids.clone()))),

@@ -17,7 +17,7 @@ use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::health_profile_answers as answers;
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, insert_all, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -83,7 +83,7 @@ impl Resource for Answer {
 }
 
 fn visible<'q>(scope: &Scope) -> answers::BoxedQuery<'q, Backend> {
-    let mine = answers::table.filter(answers::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(answers::table).filter(answers::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(answers::patient_id.eq_any(of_groups(ids.clone()))),

@@ -13,7 +13,7 @@ use super::reach::{Reach, Reached};
 use super::reward_earning::{self as earning, Earning};
 use crate::auth::Scope;
 use crate::db::schema::reward_earning_fulfillments as fulfillments;
-use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -126,7 +126,7 @@ impl Resource for Fulfillment {
 }
 
 fn visible<'q>(scope: &Scope) -> fulfillments::BoxedQuery<'q, Backend> {
-    let mine = fulfillments::table.filter(fulfillments::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(fulfillments::table).filter(fulfillments::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine

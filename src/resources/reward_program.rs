@@ -15,7 +15,7 @@ use super::lookup;
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::reward_programs;
-use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, insert_all, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -158,7 +158,8 @@ impl Resource for Program {
 }
 
 fn visible<'q>(scope: &Scope) -> reward_programs::BoxedQuery<'q, Backend> {
-    let mine = reward_programs::table.filter(reward_programs::organization_id.eq(scope.organization)).into_boxed();
+    let mine =
+        rows_of(reward_programs::table).filter(reward_programs::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(reward_programs::group_id.eq_any(ids.clone())),

@@ -19,7 +19,7 @@ use super::lookup;
 use super::patient_plan_summary::{self as plan, Adherence, Plan};
 use crate::auth::Scope;
 use crate::db::schema::{actions, bundle_actions};
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, chunks, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Relationship, Relationships};
@@ -137,7 +137,7 @@ impl Resource for Action {
 }
 
 fn visible<'q>(scope: &Scope) -> actions::BoxedQuery<'q, Backend> {
-    let mine = actions::table.filter(actions::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(actions::table).filter(actions::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(actions::plan_id.eq_any(plan::ids_of_groups(ids.clone()))),

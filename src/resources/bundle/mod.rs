@@ -18,7 +18,7 @@ use super::lookup;
 use super::patient_plan_summary::{self as plan, Plan};
 use crate::auth::Scope;
 use crate::db::schema::{bundle_actions, bundles};
-use crate::db::{Backend, Conn, Page, Sort, Window, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Relationship, Relationships};
@@ -102,7 +102,7 @@ impl Resource for Bundle {
 }
 
 fn visible<'q>(scope: &Scope) -> bundles::BoxedQuery<'q, Backend> {
-    let mine = bundles::table.filter(bundles::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(bundles::table).filter(bundles::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(bundles::plan_id.eq_any(plan::ids_of_groups(ids.clone()))),

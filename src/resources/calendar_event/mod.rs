@@ -19,7 +19,7 @@ use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{calendar_event_attendees as attendees, calendar_events as events};
-use crate::db::{Backend, Conn, Page, Sort, Window, Within, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, Within, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -105,7 +105,7 @@ impl Resource for Event {
 }
 
 fn visible<'q>(scope: &Scope) -> events::BoxedQuery<'q, Backend> {
-    let mine = events::table.filter(events::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(events::table).filter(events::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(events::owner_id.eq_any(of_groups(ids.clone()))),

@@ -16,7 +16,7 @@ use self::audience::Requirement;
 use super::{health_profile, health_profile_question as question};
 use crate::auth::Scope;
 use crate::db::schema::health_question_definitions as definitions;
-use crate::db::{Backend, Conn, Json, KeyValue, Page, Paging, Sort, SortKey, Window, insert_all, load_page};
+use crate::db::{Backend, Conn, Json, KeyValue, Page, Paging, Sort, SortKey, Window, insert_all, load_page, rows_of};
 use crate::error::{Error, Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::PagingRules;
@@ -99,7 +99,7 @@ impl Resource for Definition {
 }
 
 fn visible<'q>(scope: &Scope) -> definitions::BoxedQuery<'q, Backend> {
-    definitions::table.filter(definitions::organization_id.eq(scope.organization)).into_boxed()
+    rows_of(definitions::table).filter(definitions::organization_id.eq(scope.organization)).into_boxed()
 }
 
 impl Fetch for Definition {

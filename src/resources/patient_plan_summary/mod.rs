@@ -23,7 +23,7 @@ use super::result::{self, HealthResult};
 use crate::auth::Scope;
 use crate::db::schema::{patient_groups, patient_plan_summaries as plans};
 use crate::db::views::current_results;
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Linkage, Relationship, Relationships};
@@ -197,7 +197,7 @@ fn current_results_of(db: &mut Conn, plans: &[Plan]) -> Result<HashMap<Id, Vec<I
 }
 
 fn visible<'q>(scope: &Scope) -> plans::BoxedQuery<'q, Backend> {
-    let mine = plans::table.filter(plans::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(plans::table).filter(plans::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(plans::patient_id.eq_any(of_groups(ids.clone()))),

@@ -15,7 +15,7 @@ use super::patient_health_metric::Metric;
 use super::patient_plan_summary::{self as plan, Plan};
 use crate::auth::Scope;
 use crate::db::views::{all_results, current_results};
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, Within, chunks, load_page};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, Within, chunks, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -151,7 +151,7 @@ impl Resource for HealthResult {
 }
 
 fn visible<'q>(scope: &Scope) -> all_results::BoxedQuery<'q, Backend> {
-    let mine = all_results::table.filter(all_results::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(all_results::table).filter(all_results::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine.filter(all_results::patient_id.eq_any(of_groups(ids.clone()))),

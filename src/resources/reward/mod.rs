@@ -14,7 +14,7 @@ use super::reach::{Reach, Reached};
 use super::reward_program_activation::{self as activation, Activation};
 use crate::auth::Scope;
 use crate::db::schema::{reward_earning_fulfillments as fulfillments, reward_earnings, rewards};
-use crate::db::{Backend, Conn, Page, Sort, Window, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -108,7 +108,7 @@ impl Resource for Reward {
 }
 
 fn visible<'q>(scope: &Scope) -> rewards::BoxedQuery<'q, Backend> {
-    let mine = rewards::table.filter(rewards::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(rewards::table).filter(rewards::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine

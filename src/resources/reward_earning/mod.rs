@@ -20,7 +20,7 @@ use crate::auth::Scope;
 use crate::db::schema::{
     reward_earning_fulfillments as fulfillments, reward_earnings as earnings, reward_program_activations as activations,
 };
-use crate::db::{Backend, Conn, Page, Sort, Window, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -112,7 +112,7 @@ impl Resource for Earning {
 }
 
 fn visible<'q>(scope: &Scope) -> earnings::BoxedQuery<'q, Backend> {
-    let mine = earnings::table.filter(earnings::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(earnings::table).filter(earnings::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine

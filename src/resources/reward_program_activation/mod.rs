@@ -20,7 +20,7 @@ use super::reach::{Reach, Reached};
 use super::reward_program::Program;
 use crate::auth::Scope;
 use crate::db::schema::{reward_earnings, reward_program_activations as activations, rewards};
-use crate::db::{Backend, Conn, Page, Sort, Window, load_page};
+use crate::db::{Backend, Conn, Page, Sort, Window, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
@@ -114,7 +114,7 @@ impl Resource for Activation {
 }
 
 fn visible<'q>(scope: &Scope) -> activations::BoxedQuery<'q, Backend> {
-    let mine = activations::table.filter(activations::organization_id.eq(scope.organization)).into_boxed();
+    let mine = rows_of(activations::table).filter(activations::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
         Some(ids) => mine
