@@ -21,3 +21,7 @@ bench *filter:
 # Requests per second beside a bare handler; needs wrk.
 load:
     bench/load
+
+# How long requests take as measurements become many; needs wrk and 15 GB.
+growth:
+    bench/growth

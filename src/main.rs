@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use mimalloc::MiMalloc;
 
 /// Answers are made of many small pieces, which the system's allocator is slow
-/// at: it costs a sixth of the requests per second.
+/// at: it took a sixth of a short request.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
