@@ -44,12 +44,13 @@ pub fn pending(db: &mut Conn) -> Result<Vec<String>, Failure> {
     Ok(steps.iter().map(|step| step.name().to_string()).collect())
 }
 
-/// Takes every step back.
+/// Takes back so many of the steps that were taken, the last one first.
 ///
 /// # Errors
 /// When a step cannot be taken back.
-pub fn revert_all(db: &mut Conn) -> Result<(), Failure> {
-    MigrationHarness::<Backend>::revert_all_migrations(db, MIGRATIONS).map(drop)
+pub fn revert(db: &mut Conn, steps: usize) -> Result<(), Failure> {
+    let taken = MigrationHarness::<Backend>::applied_migrations(db)?.len();
+    (0..steps.min(taken)).try_for_each(|_| MigrationHarness::<Backend>::revert_last_migration(db, MIGRATIONS).map(drop))
 }
 
 /// SQLite sorts text by its bytes under the name `binary`. PostgreSQL is given

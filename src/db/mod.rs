@@ -28,7 +28,7 @@ pub use columns::rows_of;
 pub use connection::Conn;
 pub use insert::{insert_all, insert_bulk};
 pub use json::Json;
-pub use migrations::{migrate, pending, revert_all};
+pub use migrations::{migrate, pending, revert};
 pub use one_of::{OneOf, one_of};
 pub use page::{KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, load_page, load_rows};
 pub use pool::{Pool, PoolOptions, Weight};

@@ -7,8 +7,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use retwine::auth::Scope;
-use retwine::db::schema::groups;
-use retwine::db::{Conn, migrate, pending, revert_all};
+use retwine::db::schema::{groups, metric_counts, patient_counts, patients};
+use retwine::db::{Conn, Json, migrate, pending, revert};
 use retwine::demo;
 use retwine::id::Id;
 use retwine::resources::group::Group;
@@ -157,7 +157,7 @@ fn steps_are_taken_back_whatever_the_tables_hold_and_taken_again() {
     for database in each() {
         let mut db = database.connect();
         let before = (tables(&mut db), indexes(&mut db));
-        revert_all(&mut db).unwrap();
+        revert(&mut db, usize::MAX).unwrap();
         assert_eq!((tables(&mut db), indexes(&mut db)), Default::default(), "{}", database.name());
         let steps = pending(&mut db).unwrap().len();
         assert_eq!(migrate(&mut db).unwrap().len(), steps);
@@ -230,5 +230,29 @@ async fn patients_of_before_there_were_plans_are_given_theirs() {
         let patients = client.get(&list("patient")).await.expect_status(200);
         let plans = client.get(&list("patient_plan_summary")).await.expect_status(200);
         assert_eq!((plans.count(), plans.ids()), (34, patients.ids()));
+    }
+}
+
+/// What the steps since number 20 keep beside the rows that it follows from.
+fn kept(db: &mut Conn) -> (Vec<(Id, i32)>, Vec<(Id, i32)>, Vec<String>) {
+    let metrics = metric_counts::table.select((metric_counts::patient_id, metric_counts::metrics));
+    let shown = patients::table.select((patients::groups, patients::coaches)).order(patients::id);
+    let shown: Vec<(Json, Json)> = shown.load(db).unwrap();
+    (
+        metrics.order(metric_counts::patient_id).load(db).unwrap(),
+        patient_counts::table.order(patient_counts::organization_id).load(db).unwrap(),
+        shown.iter().map(|(groups, coaches)| serde_json::to_string(&(groups, coaches)).unwrap()).collect(),
+    )
+}
+
+#[test]
+fn what_is_kept_beside_rows_is_made_from_those_that_were_there_before() {
+    for database in each() {
+        let mut db = database.connect();
+        let before = kept(&mut db);
+        assert!(before.0.iter().any(|(_, metrics)| *metrics > 0), "{:?}", before.0);
+        revert(&mut db, 2).unwrap();
+        migrate(&mut db).unwrap();
+        assert_eq!(kept(&mut db), before);
     }
 }
