@@ -48,9 +48,9 @@ impl Json {
     }
 }
 
-/// Writes the text as it is. serde_json has that for its `RawValue`, which is
+/// Writes the text as it is. `serde_json` has that for its `RawValue`, which is
 /// parsed each time it is made; the text was when it was stored, so this goes
-/// by the name under which serde_json knows its own.
+/// by the name under which `serde_json` knows its own.
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         const RAW_VALUE: &str = "$serde_json::private::RawValue";

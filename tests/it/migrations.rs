@@ -233,8 +233,11 @@ async fn patients_of_before_there_were_plans_are_given_theirs() {
     }
 }
 
+/// Measurements by patient, patients by organization, and linkage.
+type Kept = (Vec<(Id, i32)>, Vec<(Id, i32)>, Vec<String>);
+
 /// What the steps since number 20 keep beside the rows that it follows from.
-fn kept(db: &mut Conn) -> (Vec<(Id, i32)>, Vec<(Id, i32)>, Vec<String>) {
+fn kept(db: &mut Conn) -> Kept {
     let metrics = metric_counts::table.select((metric_counts::patient_id, metric_counts::metrics));
     let shown = patients::table.select((patients::groups, patients::coaches)).order(patients::id);
     let shown: Vec<(Json, Json)> = shown.load(db).unwrap();

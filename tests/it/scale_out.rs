@@ -41,8 +41,8 @@ impl Gateways {
     fn send_at_once(&self, count: usize, method: &str, path: &str, headers: &str, document: &Value) -> Vec<Answer> {
         thread::scope(|threads| {
             let send = || self.next().send(method, path, headers, document);
-            let sent: Vec<_> = (0..count).map(|_| threads.spawn(send)).collect();
-            sent.into_iter().map(|answer| answer.join().unwrap()).collect()
+            let answers: Vec<_> = (0..count).map(|_| threads.spawn(send)).collect();
+            answers.into_iter().map(|answer| answer.join().unwrap()).collect()
         })
     }
 }
