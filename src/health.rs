@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::call::{Answer, Call};
 use crate::db::{Weight, pending};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// `GET /healthz`: the process answers.
 ///
@@ -20,9 +20,7 @@ pub async fn alive(_: Call) -> Result<Answer> {
 /// # Errors
 /// None: what is amiss is said with 503.
 pub async fn ready(call: Call) -> Result<Answer> {
-    let missing =
-        call.app.pool.read(Weight::Long, |db| pending(db).map_err(|error| Error::Unavailable(error.to_string())));
-    Ok(match missing.await {
+    Ok(match call.app.pool.read(Weight::Long, pending).await {
         Ok(steps) if steps.is_empty() => status(StatusCode::OK, "ready"),
         Ok(_) => status(StatusCode::SERVICE_UNAVAILABLE, "the database lacks migrations; run: retwine migrate"),
         Err(error) => {

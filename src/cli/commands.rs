@@ -75,7 +75,7 @@ async fn open(config: &DatabaseConfig, may_migrate: bool) -> Outcome<Pool> {
         run_migrations(&pool).await?;
         return Ok(pool);
     }
-    let steps = read(&pool, |db| pending(db).map_err(|error| Error::Internal(error.to_string()))).await?;
+    let steps = read(&pool, pending).await?;
     if steps.is_empty() {
         return Ok(pool);
     }
@@ -91,7 +91,7 @@ async fn run_migrations(pool: &Pool) -> Outcome<Vec<String>> {
 
 async fn read<T: Send + 'static>(
     pool: &Pool,
-    work: impl FnOnce(&mut Conn) -> crate::error::Result<T> + Send + 'static,
+    work: impl Fn(&mut Conn) -> crate::error::Result<T> + Send + 'static,
 ) -> Outcome<T> {
     Ok(pool.read(Weight::Long, work).await?)
 }

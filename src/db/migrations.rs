@@ -3,7 +3,8 @@
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{Backend, Conn};
+use super::{Backend, Conn, POSTGRES_LIMITS};
+use crate::error::{self, Error};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
@@ -29,9 +30,12 @@ fn one_at_a_time<T>(db: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<T, Fai
         Conn::Postgres(connection) => connection.batch_execute(sql),
         Conn::Sqlite(_) => Ok(()),
     };
+    // A step takes the time that it takes.
+    lock(db, "RESET statement_timeout; RESET lock_timeout")?;
     lock(db, "SELECT pg_advisory_lock(7281945502)")?;
     let outcome = work(db);
     lock(db, "SELECT pg_advisory_unlock(7281945502)")?;
+    lock(db, POSTGRES_LIMITS)?;
     outcome
 }
 
@@ -39,8 +43,12 @@ fn one_at_a_time<T>(db: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<T, Fai
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn pending(db: &mut Conn) -> Result<Vec<String>, Failure> {
-    let steps = MigrationHarness::<Backend>::pending_migrations(db, MIGRATIONS)?;
+pub fn pending(db: &mut Conn) -> error::Result<Vec<String>> {
+    let cause = |failure: Failure| match failure.downcast::<diesel::result::Error>() {
+        Ok(error) => Error::Database(*error),
+        Err(failure) => Error::Internal(failure.to_string()),
+    };
+    let steps = MigrationHarness::<Backend>::pending_migrations(db, MIGRATIONS).map_err(cause)?;
     Ok(steps.iter().map(|step| step.name().to_string()).collect())
 }
 

@@ -65,7 +65,7 @@ impl Target {
             return Ok(Self::Sqlite(file.into()));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Postgres(url.into()));
+            return Ok(Self::Postgres(with_timeouts(url)));
         }
         let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
         Err(format!(
@@ -73,6 +73,25 @@ impl Target {
              postgres://user:password@host/database"
         ))
     }
+}
+
+/// What libpq does about a network that is gone, where the URL says nothing else:
+/// nobody waits for it longer than half a minute. `tcp_user_timeout` is in
+/// milliseconds, the others in seconds.
+const NETWORK: [(&str, u32); 5] = [
+    ("connect_timeout", 5),
+    ("keepalives_idle", 10),
+    ("keepalives_interval", 5),
+    ("keepalives_count", 3),
+    ("tcp_user_timeout", 20_000),
+];
+
+fn with_timeouts(url: &str) -> String {
+    let (place, said) = url.split_once('?').unwrap_or((url, ""));
+    let stated = |name| said.split('&').any(|parameter| parameter.split('=').next() == Some(name));
+    let ours = NETWORK.iter().filter(|(name, _)| !stated(name)).map(|(name, value)| format!("{name}={value}"));
+    let theirs = said.split('&').filter(|parameter| !parameter.is_empty()).map(str::to_owned);
+    format!("{place}?{}", theirs.chain(ours).collect::<Vec<_>>().join("&"))
 }
 
 /// Opens a connection, set up as every connection of this program is.
@@ -88,7 +107,8 @@ pub fn connect(target: &Target) -> ConnectionResult<Conn> {
         }
         Target::Postgres(url) => {
             let mut connection = PgConnection::establish(url)?;
-            settle(&mut |sql| connection.batch_execute(sql), POSTGRES_SETTINGS)?;
+            let settings = format!("{POSTGRES_SETTINGS} {POSTGRES_LIMITS}");
+            settle(&mut |sql| connection.batch_execute(sql), &settings)?;
             Ok(Conn::Postgres(connection))
         }
     }
@@ -104,6 +124,13 @@ const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode =
                                PRAGMA wal_autocheckpoint = 10000;";
 
 const POSTGRES_SETTINGS: &str = "SET client_min_messages TO warning; SET TIME ZONE 'UTC';";
+
+/// Nothing holds a connection or a lock for ever. What the URL (`options`), the
+/// role, the database or the server says of these goes before.
+const POSTGRES_LIMITS: &str = "SELECT set_config(name, ours, false) FROM pg_settings JOIN (VALUES \
+                               ('statement_timeout', '60s'), ('lock_timeout', '30s'), \
+                               ('idle_in_transaction_session_timeout', '60s')) AS limits (name, ours) USING (name) \
+                               WHERE source = 'default'";
 
 impl Conn {
     /// Holds other writers of this organization back until the transaction
@@ -141,9 +168,26 @@ mod tests {
     fn a_database_url_names_its_database() {
         assert_eq!(Target::parse("sqlite:a.sqlite"), Ok(Target::Sqlite("a.sqlite".into())));
         assert_eq!(Target::parse("sqlite:///var/a.sqlite"), Ok(Target::Sqlite("/var/a.sqlite".into())));
-        assert_eq!(Target::parse("postgres://h/d"), Ok(Target::Postgres("postgres://h/d".into())));
         for refused in ["", "retwine.sqlite", "mysql://h/d", "sqlite:", "sqlite::memory:"] {
             assert!(Target::parse(refused).is_err(), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_url_of_postgresql_is_given_the_timeouts_that_it_does_not_state() {
+        let parsed = |url| match Target::parse(url) {
+            Ok(Target::Postgres(url)) => url,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            parsed("postgres://h/d"),
+            "postgres://h/d?connect_timeout=5&keepalives_idle=10&keepalives_interval=5&keepalives_count=3\
+             &tcp_user_timeout=20000"
+        );
+        assert_eq!(
+            parsed("postgres://h/d?tcp_user_timeout=1&sslmode=disable&connect_timeout=60"),
+            "postgres://h/d?tcp_user_timeout=1&sslmode=disable&connect_timeout=60&keepalives_idle=10\
+             &keepalives_interval=5&keepalives_count=3"
+        );
     }
 }
