@@ -118,14 +118,15 @@ impl Call {
         Meta { req_id: self.req_id.to_string(), ..Meta::default() }
     }
 
-    /// Runs queries for the caller that change nothing.
+    /// Runs queries for the caller that change nothing; again, when the
+    /// connection is lost.
     ///
     /// # Errors
     /// 401 when the caller has no good token; whatever `work` fails with.
     pub async fn read<T, F>(&self, weight: Weight, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Conn, &Scope) -> Result<T> + Send + 'static,
+        F: Fn(&mut Conn, &Scope) -> Result<T> + Send + 'static,
     {
         let caller = self.caller()?;
         self.app

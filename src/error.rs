@@ -27,6 +27,10 @@ pub enum Error {
     /// No connection to the database could be had, or too many wait for one.
     #[error("database out of reach: {0}")]
     Unavailable(String),
+    /// The database was lost between the end of a write and the word that it is
+    /// stored.
+    #[error("database lost at a commit: {0}")]
+    Doubtful(String),
     /// A fault of this program.
     #[error("internal: {0}")]
     Internal(String),
@@ -37,10 +41,15 @@ impl Error {
     pub fn faults(&self) -> Vec<Fault> {
         match self {
             Self::Rejected(faults) => faults.clone(),
+            Self::Doubtful(_) => vec![Fault::new(
+                Kind::Unavailable,
+                "The database was lost while it stored this write: it may or may not have been stored. Wait the seconds \
+                 that Retry-After names and look before you send it again.",
+            )],
             error if error.is_unavailable() => vec![Fault::new(
                 Kind::Unavailable,
-                "The database cannot be reached right now. Try again after the seconds that Retry-After names; if this was \
-                 a write, look whether it was stored before you send it again.",
+                "The database cannot be reached right now; nothing was stored. Try again after the seconds that \
+                 Retry-After names.",
             )],
             _ => vec![Fault::new(
                 Kind::Internal,
@@ -65,15 +74,23 @@ impl Error {
         !matches!(self, Self::Rejected(_))
     }
 
-    fn is_unavailable(&self) -> bool {
+    /// Whether the database cannot be used now, and may be in a while.
+    pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::Database(diesel::result::Error::BrokenTransactionManager) => true,
+            Self::Unavailable(_) | Self::Doubtful(_) => true,
             Self::Database(diesel::result::Error::DatabaseError(kind, cause)) => {
-                matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
-                    || LOST.iter().any(|sign| cause.message().contains(sign))
+                matches!(kind, DatabaseErrorKind::ReadOnlyTransaction)
+                    || BUSY.iter().any(|sign| cause.message().contains(sign))
+                    || self.is_lost()
             }
-            _ => false,
+            _ => self.is_lost(),
         }
+    }
+
+    /// Whether the connection turned out to be dead: on another one the same may
+    /// go well.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Database(error) if is_lost(error))
     }
 
     /// Whether the same transaction may succeed when it is run again: it lost
@@ -89,9 +106,23 @@ impl Error {
     }
 }
 
-/// What the databases say, in words only, when they are out of reach.
-const LOST: [&str; 8] = [
-    "database is locked",
+fn is_lost(error: &diesel::result::Error) -> bool {
+    match error {
+        diesel::result::Error::BrokenTransactionManager => true,
+        diesel::result::Error::RollbackErrorOnCommit { commit_error, .. } => is_lost(commit_error),
+        diesel::result::Error::DatabaseError(kind, cause) => {
+            matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
+                || LOST.iter().any(|sign| cause.message().contains(sign))
+        }
+        _ => false,
+    }
+}
+
+/// What the databases say, in words only, when others are in the way.
+const BUSY: [&str; 2] = ["database is locked", "canceling statement due to"];
+
+/// What PostgreSQL and its library say, in words only, of a dead connection.
+const LOST: [&str; 7] = [
     "server closed the connection",
     "no connection to the server",
     "terminating connection",

@@ -5,6 +5,8 @@
 //! collected on the way and answered only there, after the token was looked up:
 //! who has none learns nothing but that.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
@@ -25,9 +27,9 @@ pub async fn fetch<R: Fetch>(call: Call) -> Result<Answer> {
     let (view, faults) = view::<R>(&call);
     let loaded = call
         .read(Weight::Short, move |db, scope| {
-            faults.check()?;
+            faults.clone().check()?;
             let row = R::fetch(db, scope, id.ok_or_else(Fault::not_found)?)?;
-            Loaded::load(db, scope, vec![row], view)
+            Loaded::load(db, scope, vec![row], view.clone())
         })
         .await?;
     loaded.answer_one(StatusCode::OK, &call.meta(), None)
@@ -39,9 +41,9 @@ pub async fn related_one<R: HasOne<T>, T: Fetch>(call: Call) -> Result<Answer> {
     let (view, faults) = view::<T>(&call);
     let loaded = call
         .read(Weight::Short, move |db, scope| {
-            faults.check()?;
+            faults.clone().check()?;
             let row = R::related(db, scope, id.ok_or_else(Fault::not_found)?)?;
-            Loaded::load(db, scope, vec![row], view)
+            Loaded::load(db, scope, vec![row], view.clone())
         })
         .await?;
     loaded.answer_one(StatusCode::OK, &call.meta(), Some(&[("self", call.parameters.link(&call.path, &[]))]))
@@ -52,28 +54,32 @@ pub async fn list<R: List>(call: Call) -> Result<Answer> {
     let filter = R::filter(&Filters(&call.parameters));
     let window = call.parameters.window(&call.path, R::SORTS, R::PAGING);
     let weight = R::weight(&filter, &window);
-    list_filtered::<R, _>(call, window, weight, move |_, _| Ok(filter)).await
+    let filter = Arc::new(filter);
+    list_filtered::<R, _>(call, window, weight, move |_, _| Ok(filter.clone())).await
 }
 
 /// `GET /type/{id}/{relationship}` of a to-many relationship.
 pub async fn related_many<R: HasMany<T>, T: List>(call: Call) -> Result<Answer> {
     let id = call.path_id();
     let window = call.parameters.window(&call.path, T::SORTS, T::PAGING);
-    let filter = move |db: &mut Conn, scope: &Scope| R::related(db, scope, id.ok_or_else(Fault::not_found)?);
+    let filter =
+        move |db: &mut Conn, scope: &Scope| R::related(db, scope, id.ok_or_else(Fault::not_found)?).map(Arc::new);
     list_filtered::<T, _>(call, window, Weight::Long, filter).await
 }
 
 async fn list_filtered<R: List, F>(call: Call, window: Window<R>, weight: Weight, filter: F) -> Result<Answer>
 where
-    F: FnOnce(&mut Conn, &Scope) -> Result<R::Filter> + Send + 'static,
+    F: Fn(&mut Conn, &Scope) -> Result<Arc<R::Filter>> + Send + 'static,
 {
     let (view, faults) = view::<R>(&call);
-    let (loaded, window, count, more) = call
+    let window = Arc::new(window);
+    let wanted = window.clone();
+    let (loaded, count, more) = call
         .read(weight, move |db, scope| {
-            let filter = filter(db, scope)?;
-            let Page { rows, count, more } = R::list(db, scope, &filter, &window, &faults)?;
+            let (filter, faults) = (filter(db, scope)?, faults.clone());
+            let Page { rows, count, more } = R::list(db, scope, &filter, &wanted, &faults)?;
             faults.check()?;
-            Ok((Loaded::load(db, scope, rows, view)?, window, count, more))
+            Ok((Loaded::load(db, scope, rows, view.clone())?, count, more))
         })
         .await?;
     let links = page_links(&call, &loaded.rows, &window, count, more);

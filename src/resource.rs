@@ -91,7 +91,7 @@ pub trait List: Resource {
     const PAGING: PagingRules;
 
     /// What it can be filtered by.
-    type Filter: Send + 'static;
+    type Filter: Send + Sync + 'static;
 
     /// Reads the filters.
     fn filter(filters: &Filters<'_>) -> Self::Filter;

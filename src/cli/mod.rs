@@ -212,6 +212,7 @@ impl From<Error> for Failure {
                 Self::Refused(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
             }
             Error::Unavailable(cause) => Self::OutOfReach(cause),
+            error if error.is_unavailable() => Self::OutOfReach(error.to_string()),
             error => Self::Refused(error.to_string()),
         }
     }

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::web;
 use diesel::Connection as _;
+use diesel::connection::TransactionManager as _;
 use diesel::r2d2::R2D2Connection;
 
 use super::writer::{Writer, unless_panic};
@@ -61,6 +62,9 @@ type Connection = r2d2::PooledConnection<Manager>;
 /// How often a transaction that loses a race on PostgreSQL is run again.
 const ATTEMPTS: u32 = 8;
 
+/// How often what loses its connection is run again on another.
+const RERUNS: u32 = 2;
+
 impl Pool {
     /// Opens the database.
     ///
@@ -88,7 +92,7 @@ impl Pool {
         self.writer.is_some()
     }
 
-    /// Runs queries that change nothing.
+    /// Runs queries that change nothing; again, when the connection is lost.
     ///
     /// Short ones run on the spot: going to another thread and back costs more
     /// than they do. All others would hold up the requests that share this
@@ -96,21 +100,26 @@ impl Pool {
     pub async fn read<T, F>(&self, weight: Weight, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T> + Send + 'static,
     {
         if weight == Weight::Short
             && let Some(mut connection) = self.own.take().or_else(|| self.claim())
         {
-            let outcome = work(&mut connection);
-            if matches!(&outcome, Err(error) if error.is_ours()) {
-                self.claims.fetch_add(1, Ordering::Relaxed);
-            } else {
-                self.own.replace(Some(connection));
+            match attempt(&mut connection, &work) {
+                Err(error) if error.is_ours() => {
+                    self.claims.fetch_add(1, Ordering::Relaxed);
+                    if !error.is_lost() {
+                        return Err(error);
+                    }
+                }
+                outcome => {
+                    self.own.replace(Some(connection));
+                    return outcome;
+                }
             }
-            return outcome;
         }
         let connections = self.connections.clone();
-        web::block(move || work(&mut *connections.get()?))
+        web::block(move || run(&connections, work))
             .await
             .unwrap_or_else(|_| Err(Error::Internal("the blocking pool dropped a read".into())))
     }
@@ -129,8 +138,9 @@ impl Pool {
     /// Runs queries in one transaction and returns when it is durable.
     ///
     /// The work may be run again, when it loses a race against another
-    /// transaction or shares the failure of one, so it must not change what it
-    /// has captured.
+    /// transaction, shares the failure of one or loses its connection, so it must
+    /// not change what it has captured. What may have been stored already is
+    /// never run again.
     pub async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -140,19 +150,67 @@ impl Pool {
             return writer.run(work).await;
         }
         let connections = self.connections.clone();
-        web::block(move || {
-            let mut connection = connections.get()?;
-            let mut attempt = 1;
-            loop {
-                let outcome = connection.transaction(|db| unless_panic(|| work(db)));
-                match outcome {
-                    Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
-                    outcome => return outcome,
-                }
+        web::block(move || run(&connections, |db| transact(db, &work)))
+            .await
+            .unwrap_or_else(|_| Err(Error::Internal("the blocking pool dropped a write".into())))
+    }
+}
+
+/// Runs this on any connection. A server that restarts leaves a pool full of
+/// dead ones behind, which only show when they are used.
+fn run<T>(connections: &r2d2::Pool<Manager>, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
+    let mut connection = connections.get()?;
+    for _ in 0..RERUNS {
+        match attempt(&mut connection, &work) {
+            Err(error) if error.is_lost() => {
+                log::warn!("a connection was lost, so its work is run again: {error}");
+                drop(connection);
+                connection = living(connections)?;
             }
-        })
-        .await
-        .unwrap_or_else(|_| Err(Error::Internal("the blocking pool dropped a write".into())))
+            outcome => return outcome,
+        }
+    }
+    attempt(&mut connection, &work)
+}
+
+/// Runs this once. A connection on which something failed that is not the
+/// client's fault does not go back into the pool: Diesel sees only some of the
+/// ways in which one dies.
+fn attempt<T>(connection: &mut Conn, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
+    let outcome = work(connection);
+    if matches!(&outcome, Err(error) if error.is_ours()) {
+        give_up(connection);
+    }
+    outcome
+}
+
+fn give_up(connection: &mut Conn) {
+    <Conn as diesel::Connection>::TransactionManager::transaction_manager_status_mut(connection).set_in_error();
+}
+
+/// A connection that has just answered.
+fn living(connections: &r2d2::Pool<Manager>) -> Result<Connection> {
+    let until = Instant::now() + connections.connection_timeout();
+    loop {
+        let mut connection = connections.get_timeout(until.saturating_duration_since(Instant::now()))?;
+        if connection.ping().is_ok() {
+            return Ok(connection);
+        }
+        give_up(&mut connection);
+    }
+}
+
+/// Runs this in a transaction; again, when it loses a race.
+fn transact<T>(db: &mut Conn, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
+    let mut attempt = 1;
+    loop {
+        let mut committing = false;
+        let outcome = db.transaction(|db| unless_panic(|| work(db)).inspect(|_| committing = true));
+        match outcome {
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+            Err(error) if error.is_lost() && committing => return Err(Error::Doubtful(error.to_string())),
+            outcome => return outcome,
+        }
     }
 }
 

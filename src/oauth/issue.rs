@@ -111,7 +111,7 @@ pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
 
 /// The client whose credentials these are.
 async fn authenticate(call: &Call, credentials: Vec<(String, Option<String>)>, refreshes: bool) -> Result<Client> {
-    let candidates = call.app.pool.read(Weight::Short, move |db| candidates(db, credentials)).await?;
+    let candidates = call.app.pool.read(Weight::Short, move |db| candidates(db, &credentials)).await?;
     // Argon2 takes its time, which neither a connection nor other requests should wait for.
     let client =
         web::block(move || candidates.into_iter().find(|(client, secret)| fits(client, secret.as_deref(), refreshes)));
@@ -125,17 +125,17 @@ async fn authenticate(call: &Call, credentials: Vec<(String, Option<String>)>, r
 }
 
 /// The clients that these ids lead to, with the secrets sent for them.
-fn candidates(db: &mut Conn, credentials: Vec<(String, Option<String>)>) -> Result<Vec<(Client, Option<String>)>> {
+fn candidates(db: &mut Conn, credentials: &[(String, Option<String>)]) -> Result<Vec<(Client, Option<String>)>> {
     let mut candidates = Vec::new();
     // No id has the character U+0000, and PostgreSQL would not even look for one that has.
-    for (id, secret) in credentials.into_iter().filter(|(id, _)| !id.contains('\0')) {
+    for (id, secret) in credentials.iter().filter(|(id, _)| !id.contains('\0')) {
         let client: Option<Client> = clients::table
-            .filter(clients::id.eq(&id))
+            .filter(clients::id.eq(id))
             .filter(clients::revoked_at.is_null())
             .select((clients::id, clients::organization_id, clients::scope, clients::secret_hash))
             .first(db)
             .optional()?;
-        candidates.extend(client.map(|client| (client, secret)));
+        candidates.extend(client.map(|client| (client, secret.clone())));
     }
     Ok(candidates)
 }

@@ -1,8 +1,10 @@
 //! What a supervisor asks: whether the gateway lives and whether it can answer;
 //! and what callers hear when the database is gone.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
-use retwine::db::{Conn, Target, connect};
+use retwine::db::{Conn, Pool, PoolOptions, Target, connect};
 use serde_json::json;
 
 use crate::support::{Database, TestApp, config, on_each_database};
@@ -45,15 +47,17 @@ fn drop_database(target: &Target) {
 #[actix_web::test]
 async fn a_request_that_the_lost_database_cannot_answer_is_503_with_retry_after() {
     if let Some(database) = Database::postgres() {
-        let app = TestApp::new(database).await;
+        let options = PoolOptions { connections: 2, patience: Duration::from_secs(1) };
+        let pool = Pool::open(&database.target, options).unwrap();
+        let app = TestApp::with_pool(database, config(&[]), pool).await;
         let client = app.organization().await;
         drop_database(&app.database.target);
         let answer = client.get(&format!("/pub/group/{}", app.demo.group)).await.expect_status(503);
         assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
         assert_eq!(
             answer.errors(),
-            "503 - -: The database cannot be reached right now. Try again after the seconds that Retry-After names; if \
-             this was a write, look whether it was stored before you send it again."
+            "503 - -: The database cannot be reached right now; nothing was stored. Try again after the seconds that \
+             Retry-After names."
         );
     }
 }

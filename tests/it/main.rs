@@ -20,6 +20,7 @@ mod clients;
 mod command_line;
 mod contract;
 mod cursors;
+mod cut_connections;
 mod docs;
 mod docs_in_a_browser;
 mod documents;

@@ -22,6 +22,7 @@ use clap::Parser;
 use futures_util::future::LocalBoxFuture;
 use retwine::call::App;
 use retwine::config::Config;
+use retwine::db::Pool;
 use retwine::demo::{self, Credentials};
 use retwine::time::{Clock, Instant};
 
@@ -75,9 +76,15 @@ impl TestApp {
     }
 
     pub async fn with_config(database: Database, config: Config) -> Self {
+        let pool = database.pool();
+        Self::with_pool(database, config, pool).await
+    }
+
+    /// The application on connections to this database of its own.
+    pub async fn with_pool(database: Database, config: Config, pool: Pool) -> Self {
         let start = Instant::parse(NOW).unwrap().milliseconds();
         let clock = Arc::new(AtomicI64::new(start));
-        let app = App::new(config, database.pool(), Clock::Set(clock.clone()));
+        let app = App::new(config, pool, Clock::Set(clock.clone()));
         let service = Rc::new(init_service(retwine::server::app(app.clone())).await);
         let send = move |request: TestRequest| -> LocalBoxFuture<'static, Exchange> {
             let service = Rc::clone(&service);
