@@ -71,7 +71,7 @@ impl Writer {
             TrySendError::Full(_) => Error::Unavailable(format!("{QUEUE} writes wait for their turn")),
             TrySendError::Disconnected(_) => ended(),
         })?;
-        outcome.await.map_err(|_| ended())?
+        outcome.await.map_err(|_| Error::Doubtful("the writing thread has ended".into()))?
     }
 }
 
@@ -85,7 +85,7 @@ trait Job: Send {
     fn run(&mut self, db: &mut Conn) -> bool;
 
     /// Answers whoever waits, when the transaction around it has ended.
-    fn finish(self: Box<Self>, transaction: QueryResult<()>);
+    fn finish(self: Box<Self>, transaction: Result<()>);
 }
 
 struct Write<F, T> {
@@ -110,12 +110,11 @@ where
         fine
     }
 
-    fn finish(self: Box<Self>, transaction: QueryResult<()>) {
+    fn finish(self: Box<Self>, transaction: Result<()>) {
         let outcome = match (self.outcome, transaction) {
             // A refusal stands, whether or not anything could be stored.
-            (Some(Err(error)), _) => Err(error),
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
             (Some(Ok(value)), Ok(())) => Ok(value),
-            (_, Err(error)) => Err(Error::Unavailable(error.to_string())),
             (None, Ok(())) => Err(Error::Internal("a write was not run".into())),
         };
         // Nobody listens any more when the client has gone.
@@ -138,21 +137,32 @@ impl WritingThread {
         while let Ok(first) = queue.recv() {
             let mut group = vec![first];
             group.extend(queue.try_iter().take(GROUP - 1));
-            if group.len() > 1 && self.write(&mut group).is_ok() {
-                for job in group {
-                    job.finish(Ok(()));
+            self.settle(group, queue);
+        }
+    }
+
+    /// Runs jobs together, or else each alone, and answers them.
+    fn settle(&mut self, mut group: Vec<Box<dyn Job>>, queue: &Receiver<Box<dyn Job>>) {
+        match self.write(&mut group) {
+            Ok(()) => group.into_iter().for_each(|job| job.finish(Ok(()))),
+            // Another process holds the lock. Nobody is to wait for it twice, so
+            // whoever has queued up meanwhile is answered, too.
+            Err(Error::Unavailable(cause)) => {
+                for job in group.into_iter().chain(queue.try_iter()) {
+                    job.finish(Err(Error::Unavailable(cause.clone())));
                 }
-                continue;
             }
-            for mut job in group {
-                let transaction = self.write(std::slice::from_mut(&mut job));
-                job.finish(transaction);
+            Err(_) if group.len() > 1 => group.into_iter().for_each(|job| self.settle(vec![job], queue)),
+            Err(error) => {
+                if let Some(job) = group.pop() {
+                    job.finish(Err(error));
+                }
             }
         }
     }
 
     /// Runs jobs in one transaction; they all stay or none does.
-    fn write(&mut self, jobs: &mut [Box<dyn Job>]) -> QueryResult<()> {
+    fn write(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<()> {
         for job in jobs.iter_mut() {
             job.reset();
         }
@@ -166,16 +176,18 @@ impl WritingThread {
         outcome
     }
 
-    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> QueryResult<()> {
+    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<()> {
         // The write lock is taken at once: a transaction that reads first and
         // asks for it later is refused when another process has written.
-        AnsiTransactionManager::begin_transaction_sql(sqlite(&mut self.db)?, "BEGIN IMMEDIATE")?;
+        AnsiTransactionManager::begin_transaction_sql(sqlite(&mut self.db)?, "BEGIN IMMEDIATE")
+            .map_err(|error| Error::Unavailable(error.to_string()))?;
         for job in jobs {
             if !job.run(&mut self.db) {
-                return Err(diesel::result::Error::RollbackTransaction);
+                return Err(diesel::result::Error::RollbackTransaction.into());
             }
         }
         AnsiTransactionManager::commit_transaction(sqlite(&mut self.db)?)
+            .map_err(|error| Error::Doubtful(error.to_string()))
     }
 }
 

@@ -21,6 +21,7 @@ mod command_line;
 mod contract;
 mod cursors;
 mod cut_connections;
+mod database_in_use;
 mod docs;
 mod docs_in_a_browser;
 mod documents;

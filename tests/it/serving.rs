@@ -147,6 +147,11 @@ impl Answer {
         self.head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
     }
 
+    /// The status line and the headers, in lower case.
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}\r\n\r\n{}", self.head, self.body))
     }
