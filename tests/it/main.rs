@@ -33,6 +33,7 @@ mod groups;
 mod health;
 mod health_profiles;
 mod identifiers;
+mod killed;
 mod links;
 mod lists;
 mod metrics;
