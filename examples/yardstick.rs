@@ -142,7 +142,7 @@ fn fill(url: &str, rows: usize) -> Outcome {
         Conn::Postgres(_) => (
             "SELECT indexname::text AS name, indexdef AS definition FROM pg_indexes \
              WHERE tablename = 'patient_health_metrics' AND indexname NOT LIKE '%_pkey'",
-            "SET session_replication_role = replica",
+            "SET session_replication_role = replica; SET statement_timeout = 0",
             "VACUUM ANALYZE",
         ),
     };
