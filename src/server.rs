@@ -14,7 +14,7 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::{HttpServer, rt, web};
 use futures_util::future::select;
 
-use crate::call::{App, answer};
+use crate::call::{App, handle};
 use crate::routes;
 
 /// The application, as it is served and as it is tested.
@@ -33,7 +33,7 @@ pub fn app(
     actix_web::App::new()
         .app_data(web::Data::new(app))
         .app_data(web::Data::new(router))
-        .default_service(web::to(answer))
+        .default_service(web::to(handle))
         .wrap(Compress::default())
         .wrap_fn(|mut request, service| {
             tolerate_encodings(request.headers_mut());

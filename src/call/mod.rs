@@ -1,28 +1,30 @@
 //! One request on its way through the gateway, and its answer.
 //!
-//! Every operation is a function from [`Call`] to [`Answer`]. [`answer`] reads
+//! Every operation is a function from [`Call`] to [`Answer`]. [`handle`] reads
 //! the request, runs the function that it leads to, writes the answer or the
 //! error document, and logs one line.
 
+mod answer;
+mod receive;
+
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
-use std::time::{self, Duration};
+use std::time;
 
-use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
-use actix_web::rt::time::timeout;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::StreamExt;
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use serde::Serialize;
 use uuid::Uuid;
+
+pub use answer::{Answer, ErrorDocument, PLAIN, Refuse, error_answer};
+pub use receive::wants_json_api;
 
 use crate::auth::{self, Scope, Scopes};
 use crate::config::Config;
 use crate::db::{Conn, Pool, Weight};
-use crate::error::{Error, Fault, Kind, Result};
+use crate::error::{Fault, Kind, Result};
 use crate::id::Id;
 use crate::jsonapi::Parameters;
 use crate::jsonapi::answer::Meta;
@@ -73,29 +75,6 @@ pub struct Call {
 
 /// The place where a client's id is left for the log.
 pub type Client = Arc<OnceLock<String>>;
-
-/// An answer, written.
-pub struct Answer {
-    /// The status.
-    pub status: StatusCode,
-    /// The media type.
-    pub content_type: &'static str,
-    /// Further headers.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// A JSON:API document.
-    ///
-    /// # Errors
-    /// When a stored document turns out to be no JSON.
-    pub fn document(status: StatusCode, document: &impl Serialize) -> Result<Self> {
-        let body = serde_json::to_vec(document).map_err(|error| Error::Internal(format!("writing JSON: {error}")))?;
-        Ok(Self { status, content_type: JSON_API, headers: Vec::new(), body })
-    }
-}
 
 impl Call {
     /// The method.
@@ -215,11 +194,6 @@ pub fn media_type(headers: &HeaderMap) -> String {
     header.unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Whether the client lists the JSON:API media type among those it wants.
-pub fn wants_json_api(headers: &HeaderMap) -> bool {
-    accepts(headers).any(|range| range.starts_with(JSON_API))
-}
-
 /// Who asks, until the database is there to say what that means.
 struct Caller {
     bearer: String,
@@ -235,12 +209,6 @@ impl Caller {
         Ok(scope)
     }
 }
-
-/// Writes the answer to a request that failed before its operation ran.
-pub type Refuse = fn(&HeaderMap, &Error, Uuid) -> Answer;
-
-/// The error document.
-pub const PLAIN: Refuse = |_, error, req_id| error_answer(error, req_id);
 
 /// An operation of the API.
 pub struct Operation {
@@ -261,7 +229,7 @@ impl Operation {
 }
 
 /// Answers a request, whatever it is.
-pub async fn answer(
+pub async fn handle(
     request: HttpRequest,
     payload: web::Payload,
     app: web::Data<App>,
@@ -272,7 +240,7 @@ pub async fn answer(
     let operation = place.operation(request.method());
     let req_id = Uuid::new_v4();
     let client = Client::default();
-    let received = receive(&request, payload, &app.config).await.map(|(parameters, body)| Call {
+    let received = receive::receive(&request, payload, &app.config).await.map(|(parameters, body)| Call {
         app,
         req_id,
         path,
@@ -295,114 +263,5 @@ pub async fn answer(
         answer.status.as_u16(),
         began.elapsed().as_secs_f64() * 1000.0,
     );
-    respond(answer, req_id)
-}
-
-async fn receive(request: &HttpRequest, payload: web::Payload, config: &Config) -> Result<(Parameters, Bytes)> {
-    check_accept(request.headers())?;
-    let body = receive_body(request.headers(), payload, config).await?;
-    Ok((Parameters::parse(request.query_string()), body))
-}
-
-async fn receive_body(headers: &HeaderMap, payload: web::Payload, config: &Config) -> Result<Bytes> {
-    let mut payload = payload.into_inner();
-    if matches!(payload, Payload::None) {
-        return Ok(Bytes::new());
-    }
-    let limit = config.body_limit;
-    let too_large = || {
-        let detail = format!(
-            "The body is larger than the {limit} bytes that this server takes. Send fewer resources at a time."
-        );
-        Error::from(Fault::new(Kind::PayloadTooLarge, detail))
-    };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > limit) {
-        return Err(too_large());
-    }
-    let body = async {
-        let mut body = web::BytesMut::with_capacity(announced.unwrap_or_default());
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|error| {
-                Error::from(Fault::body("", format!("did not arrive whole ({error}); nothing was stored")))
-            })?;
-            if body.len() + chunk.len() > limit {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
-    };
-    let patience = Duration::from_secs(config.body_timeout);
-    timeout(patience, body).await.unwrap_or_else(|_| {
-        let detail =
-            format!("The body did not arrive within {} s; nothing was stored. Send it again.", patience.as_secs());
-        Err(Fault::new(Kind::RequestTimeout, detail).into())
-    })
-}
-
-/// The media ranges of `Accept`, in lower case.
-fn accepts(headers: &HeaderMap) -> impl Iterator<Item = String> {
-    headers
-        .get_all(header::ACCEPT)
-        .filter_map(|header| header.to_str().ok())
-        .flat_map(|header| header.split(','))
-        .map(|range| range.trim().to_ascii_lowercase())
-}
-
-/// JSON:API has a client turned away that takes its media type only with
-/// parameters. `q` is none of them.
-fn check_accept(headers: &HeaderMap) -> Result<()> {
-    let parametrised = |range: &String| {
-        let mut parts = range.split(';').map(str::trim);
-        parts.next() == Some(JSON_API) && parts.any(|parameter| !parameter.is_empty() && !parameter.starts_with("q="))
-    };
-    let ranges: Vec<_> = accepts(headers).filter(|range| !range.is_empty()).collect();
-    if ranges.is_empty() || !ranges.iter().all(parametrised) {
-        return Ok(());
-    }
-    let detail =
-        format!("Answers are {JSON_API} without parameters; send \"Accept: {JSON_API}\" or leave the header out.");
-    Err(Fault::new(Kind::NotAcceptable, detail).into())
-}
-
-/// The error document.
-#[derive(Serialize)]
-pub struct ErrorDocument<'a> {
-    meta: Meta,
-    errors: &'a [Fault],
-}
-
-impl<'a> ErrorDocument<'a> {
-    /// The document of these faults.
-    pub fn new(req_id: Uuid, errors: &'a [Fault]) -> Self {
-        Self { meta: Meta { req_id: req_id.to_string(), ..Meta::default() }, errors }
-    }
-}
-
-/// The answer to a request that failed.
-pub fn error_answer(error: &Error, req_id: Uuid) -> Answer {
-    if error.is_ours() {
-        log::error!("req_id={req_id} {error}");
-    }
-    let faults = error.faults();
-    let kind = faults.first().map_or(Kind::Internal, |fault| fault.kind);
-    let body = serde_json::to_vec(&ErrorDocument::new(req_id, &faults)).unwrap_or_default();
-    let headers = match kind {
-        Kind::Unauthorized => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))],
-        Kind::Unavailable => vec![(header::RETRY_AFTER, HeaderValue::from_static("5"))],
-        _ => Vec::new(),
-    };
-    Answer { status: Error::status(&faults), content_type: JSON_API, headers, body }
-}
-
-fn respond(answer: Answer, req_id: Uuid) -> HttpResponse {
-    const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-    let mut response = HttpResponse::build(answer.status);
-    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type)));
-    response.insert_header((X_REQUEST_ID, req_id.to_string()));
-    for header in answer.headers {
-        response.insert_header(header);
-    }
-    response.body(answer.body)
+    answer.respond(req_id)
 }

@@ -1,0 +1,92 @@
+//! The way in: what is looked at before an operation runs, and the body.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::rt::time::timeout;
+use actix_web::web::{self, Bytes};
+use futures_util::StreamExt;
+
+use super::JSON_API;
+use crate::config::Config;
+use crate::error::{Error, Fault, Kind, Result};
+use crate::jsonapi::Parameters;
+
+/// Reads the parameters and the body of a request whose answer can be of use.
+///
+/// # Errors
+/// 406 when it can not; 408 and 413 when the body takes too long or is too large.
+pub async fn receive(request: &HttpRequest, payload: web::Payload, config: &Config) -> Result<(Parameters, Bytes)> {
+    check_accept(request.headers())?;
+    let body = receive_body(request.headers(), payload, config).await?;
+    Ok((Parameters::parse(request.query_string()), body))
+}
+
+async fn receive_body(headers: &HeaderMap, payload: web::Payload, config: &Config) -> Result<Bytes> {
+    let mut payload = payload.into_inner();
+    if matches!(payload, Payload::None) {
+        return Ok(Bytes::new());
+    }
+    let limit = config.body_limit;
+    let too_large = || {
+        let detail = format!(
+            "The body is larger than the {limit} bytes that this server takes. Send fewer resources at a time."
+        );
+        Error::from(Fault::new(Kind::PayloadTooLarge, detail))
+    };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > limit) {
+        return Err(too_large());
+    }
+    let body = async {
+        let mut body = web::BytesMut::with_capacity(announced.unwrap_or_default());
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| {
+                Error::from(Fault::body("", format!("did not arrive whole ({error}); nothing was stored")))
+            })?;
+            if body.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    };
+    let patience = Duration::from_secs(config.body_timeout);
+    timeout(patience, body).await.unwrap_or_else(|_| {
+        let detail =
+            format!("The body did not arrive within {} s; nothing was stored. Send it again.", patience.as_secs());
+        Err(Fault::new(Kind::RequestTimeout, detail).into())
+    })
+}
+
+/// The media ranges of `Accept`, in lower case.
+fn accepts(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    headers
+        .get_all(header::ACCEPT)
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(','))
+        .map(|range| range.trim().to_ascii_lowercase())
+}
+
+/// JSON:API has a client turned away that takes its media type only with
+/// parameters. `q` is none of them.
+fn check_accept(headers: &HeaderMap) -> Result<()> {
+    let parametrised = |range: &String| {
+        let mut parts = range.split(';').map(str::trim);
+        parts.next() == Some(JSON_API) && parts.any(|parameter| !parameter.is_empty() && !parameter.starts_with("q="))
+    };
+    let ranges: Vec<_> = accepts(headers).filter(|range| !range.is_empty()).collect();
+    if ranges.is_empty() || !ranges.iter().all(parametrised) {
+        return Ok(());
+    }
+    let detail =
+        format!("Answers are {JSON_API} without parameters; send \"Accept: {JSON_API}\" or leave the header out.");
+    Err(Fault::new(Kind::NotAcceptable, detail).into())
+}
+
+/// Whether the client lists the JSON:API media type among those it wants.
+pub fn wants_json_api(headers: &HeaderMap) -> bool {
+    accepts(headers).any(|range| range.starts_with(JSON_API))
+}
