@@ -11,14 +11,15 @@
 //! PostgreSQL. [`error`] is the way out when something is wrong.
 //!
 //! Beside it: [`cli`] and its [`config`], [`admin`] for what operators do,
-//! [`seed`] for fixtures and [`demo`] for those that come along, [`docs`] and
-//! [`health`]. At the bottom: [`id`] and [`time`].
+//! [`check`] for whether a store holds together, [`seed`] for fixtures and
+//! [`demo`] for those that come along, [`docs`] and [`health`]. At the bottom: [`id`] and [`time`].
 //!
 //! ARCHITECTURE.md tells why it is so.
 
 pub mod admin;
 pub mod auth;
 pub mod call;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod db;

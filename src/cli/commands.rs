@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use super::{
-    ClientCommand, CoachCommand, Command, Failure, GroupCommand, OfOrganization, OrganizationCommand, Outcome, say,
+    ClientCommand, CoachCommand, Command, Failure, GroupCommand, OfOrganization, OrganizationCommand, Outcome, check,
+    say,
 };
 use crate::admin::{self, Client, NewClient};
 use crate::auth::Scope;
@@ -45,6 +46,7 @@ pub(super) async fn run(mut cli: super::Cli) -> Outcome<()> {
             let loading = Loading { reset, as_of, now: Clock::System.now() };
             seed_files(&open(&cli.database, false).await?, files, loading).await
         }
+        Command::Check => check::run(&cli.database),
         Command::Organization(command) => organization(&open(&cli.database, false).await?, command).await,
         Command::Coach(command) => coach(&open(&cli.database, false).await?, command).await,
         Command::Group(GroupCommand::List { of }) => {

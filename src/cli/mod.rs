@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 database out of
 //! reach.
 
+mod check;
 mod commands;
 
 use std::io::Write;
@@ -37,6 +38,7 @@ To set up a service: retwine migrate
                      retwine organization add \"Our clinic\"
                      retwine client add --name \"EMR connector\"
                      retwine serve
+To look after it:    retwine check
 
 Every flag can be given as an environment variable instead, as [env: ...] shows.
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 database out of reach.";
@@ -76,6 +78,8 @@ enum Command {
         #[arg(long, value_name = "DAY", value_parser = day)]
         as_of: Option<NaiveDate>,
     },
+    /// Check that the store holds together, without changing anything
+    Check,
     /// Manage organizations
     #[command(subcommand)]
     Organization(OrganizationCommand),

@@ -1,6 +1,11 @@
 //! The schema's steps, embedded in the program, the same for both databases.
 
+use std::collections::HashSet;
+
 use diesel::connection::SimpleConnection;
+use diesel::migration::MigrationSource;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::{Backend, Conn, POSTGRES_LIMITS};
@@ -50,6 +55,44 @@ pub fn pending(db: &mut Conn) -> error::Result<Vec<String>> {
     };
     let steps = MigrationHarness::<Backend>::pending_migrations(db, MIGRATIONS).map_err(cause)?;
     Ok(steps.iter().map(|step| step.name().to_string()).collect())
+}
+
+/// How the schema of a database stands to this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not of this program.
+    Foreign,
+    /// Steps are still to be taken.
+    Behind,
+    /// It is as this program wants it.
+    Current,
+    /// It has steps of a later version.
+    Ahead,
+}
+
+/// How the schema stands, found out without touching it.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn standing(db: &mut Conn) -> Result<Standing, Failure> {
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        version: String,
+    }
+    let taken: Vec<Step> = match diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(db) {
+        Err(diesel::result::Error::DatabaseError(_, cause)) if cause.message().contains("__diesel_schema_migrations") => {
+            return Ok(Standing::Foreign);
+        }
+        taken => taken?,
+    };
+    let steps = MigrationSource::<Backend>::migrations(&MIGRATIONS)?;
+    let known: HashSet<_> = steps.iter().map(|step| step.name().version().to_string()).collect();
+    Ok(match taken.iter().all(|step| known.contains(&step.version)) {
+        false => Standing::Ahead,
+        true if taken.len() < known.len() => Standing::Behind,
+        true => Standing::Current,
+    })
 }
 
 /// Takes back so many of the steps that were taken, the last one first.

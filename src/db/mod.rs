@@ -18,6 +18,8 @@ pub mod schema;
 pub mod views;
 mod writer;
 
+use std::path::Path;
+
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -28,7 +30,7 @@ pub use columns::rows_of;
 pub use connection::Conn;
 pub use insert::{insert_all, insert_bulk};
 pub use json::Json;
-pub use migrations::{migrate, pending, revert};
+pub use migrations::{Standing, migrate, pending, revert, standing};
 pub use one_of::{OneOf, one_of};
 pub use page::{KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, load_page, load_rows};
 pub use pool::{Pool, PoolOptions, Weight};
@@ -113,6 +115,20 @@ pub fn connect(target: &Target) -> ConnectionResult<Conn> {
         }
     }
 }
+
+/// Opens a connection that cannot change anything, of a database that is there.
+pub fn inspect(target: &Target) -> ConnectionResult<Conn> {
+    let Target::Sqlite(file) = target else { return connect(target) };
+    if !Path::new(file).is_file() {
+        return Err(ConnectionError::BadConnection(format!("there is no file {file}")));
+    }
+    let mut connection = SqliteConnection::establish(file)?;
+    connection.batch_execute(INSPECTION_SETTINGS).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(Conn::Sqlite(connection))
+}
+
+/// Without a word about the log: what is only looked at keeps the one it has.
+const INSPECTION_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -16384;";
 
 /// `FULL`: an acknowledged write survives a power cut. The cache is counted in
 /// KiB per connection, the log in pages: when it has 40 MiB it is folded into

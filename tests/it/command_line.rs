@@ -148,7 +148,7 @@ fn is_id(text: &str) -> bool {
 fn the_help_knows_every_command() {
     let folder = TempDir::new().unwrap();
     for (command, verbs) in [
-        ("", "serve demo migrate seed organization coach group client"),
+        ("", "serve demo migrate seed check organization coach group client"),
         ("organization", "add list"),
         ("coach", "add list"),
         ("group", "list"),
@@ -156,6 +156,7 @@ fn the_help_knows_every_command() {
         ("serve", "--bind --migrate --database-url --token-lifetime --body-limit --workers --shutdown-timeout"),
         ("demo", "--bind --print-env --reset --database-url"),
         ("seed", "<FILE> --reset --as-of --database-url"),
+        ("check", "--database-url"),
     ] {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let help = run(retwine(&folder, &arguments), "").done();

@@ -15,6 +15,7 @@ mod bodies;
 mod bundles;
 mod calendar_event_responses;
 mod calendar_events;
+mod check;
 mod cleared_relationships;
 mod clients;
 mod command_line;
