@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use super::{
-    ClientCommand, CoachCommand, Command, Failure, GroupCommand, OfOrganization, OrganizationCommand, Outcome, check,
-    say,
+    ClientCommand, CoachCommand, Command, Failure, GroupCommand, OfOrganization, OrganizationCommand, Outcome, backup,
+    check, say,
 };
 use crate::admin::{self, Client, NewClient};
 use crate::auth::Scope;
@@ -47,6 +47,8 @@ pub(super) async fn run(mut cli: super::Cli) -> Outcome<()> {
             seed_files(&open(&cli.database, false).await?, files, loading).await
         }
         Command::Check => check::run(&cli.database),
+        Command::Backup { file, force } => backup::backup(&cli.database, &file, force),
+        Command::Restore { file, force } => backup::restore(&cli.database, &file, force),
         Command::Organization(command) => organization(&open(&cli.database, false).await?, command).await,
         Command::Coach(command) => coach(&open(&cli.database, false).await?, command).await,
         Command::Group(GroupCommand::List { of }) => {

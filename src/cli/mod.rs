@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 database out of
 //! reach.
 
+mod backup;
 mod check;
 mod commands;
 
@@ -39,6 +40,7 @@ To set up a service: retwine migrate
                      retwine client add --name \"EMR connector\"
                      retwine serve
 To look after it:    retwine check
+                     retwine backup FILE
 
 Every flag can be given as an environment variable instead, as [env: ...] shows.
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 database out of reach.";
@@ -80,6 +82,22 @@ enum Command {
     },
     /// Check that the store holds together, without changing anything
     Check,
+    /// Copy a SQLite database into a file, while it is served or not
+    Backup {
+        /// The file that is made
+        file: PathBuf,
+        /// Replace it when it is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put a backup in the place of a SQLite database that is not served
+    Restore {
+        /// The file that `backup` made
+        file: PathBuf,
+        /// Replace the database when it is there
+        #[arg(long)]
+        force: bool,
+    },
     /// Manage organizations
     #[command(subcommand)]
     Organization(OrganizationCommand),

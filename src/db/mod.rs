@@ -7,6 +7,7 @@
 
 mod columns;
 mod connection;
+pub mod file;
 mod insert;
 mod json;
 mod migrations;

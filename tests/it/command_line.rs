@@ -148,7 +148,7 @@ fn is_id(text: &str) -> bool {
 fn the_help_knows_every_command() {
     let folder = TempDir::new().unwrap();
     for (command, verbs) in [
-        ("", "serve demo migrate seed check organization coach group client"),
+        ("", "serve demo migrate seed check backup restore organization coach group client"),
         ("organization", "add list"),
         ("coach", "add list"),
         ("group", "list"),
@@ -157,6 +157,8 @@ fn the_help_knows_every_command() {
         ("demo", "--bind --print-env --reset --database-url"),
         ("seed", "<FILE> --reset --as-of --database-url"),
         ("check", "--database-url"),
+        ("backup", "<FILE> --force --database-url"),
+        ("restore", "<FILE> --force --database-url"),
     ] {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let help = run(retwine(&folder, &arguments), "").done();

@@ -11,6 +11,7 @@
 
 mod actions;
 mod adherence;
+mod backups;
 mod bodies;
 mod bundles;
 mod calendar_event_responses;
