@@ -64,7 +64,10 @@ struct Check {
 pub fn run(db: &mut Conn, mut tell: impl FnMut(&Finding) -> Result<()>) -> Result<()> {
     db.transaction(|db| {
         if let Conn::Postgres(connection) = db {
-            connection.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+            // It takes as long as there is much to look at.
+            connection.batch_execute(
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0",
+            )?;
         }
         let mut rows = Rows::default();
         if matches!(db, Conn::Sqlite(_)) {

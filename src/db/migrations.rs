@@ -81,7 +81,9 @@ pub fn standing(db: &mut Conn) -> Result<Standing, Failure> {
         version: String,
     }
     let taken: Vec<Step> = match diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(db) {
-        Err(diesel::result::Error::DatabaseError(_, cause)) if cause.message().contains("__diesel_schema_migrations") => {
+        Err(diesel::result::Error::DatabaseError(_, cause))
+            if cause.message().contains("__diesel_schema_migrations") =>
+        {
             return Ok(Standing::Foreign);
         }
         taken => taken?,
