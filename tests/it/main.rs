@@ -11,6 +11,7 @@
 
 mod actions;
 mod adherence;
+mod anything;
 mod backups;
 mod bodies;
 mod bundles;
