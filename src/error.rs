@@ -81,10 +81,17 @@ impl Error {
             Self::Database(diesel::result::Error::DatabaseError(kind, cause)) => {
                 matches!(kind, DatabaseErrorKind::ReadOnlyTransaction)
                     || BUSY.iter().any(|sign| cause.message().contains(sign))
+                    || self.is_full()
                     || self.is_lost()
             }
             _ => self.is_lost(),
         }
+    }
+
+    /// Whether what was to be stored did not fit on the disk, and was undone.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database(diesel::result::Error::DatabaseError(_, cause))
+            if cause.message().contains("database or disk is full"))
     }
 
     /// Whether the connection turned out to be dead: on another one the same may

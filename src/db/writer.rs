@@ -9,7 +9,9 @@
 //!
 //! SQLite answers some failures, such as a full disk, by undoing the whole
 //! transaction. So when one of a group fails for a reason that is not the
-//! client's, the group is undone on purpose and each write is run again alone.
+//! client's, the group is undone on purpose and each write is run again alone,
+//! unless a commit failed and not for want of space: then nobody knows what is
+//! stored.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -152,6 +154,12 @@ impl WritingThread {
                     job.finish(Err(Error::Unavailable(cause.clone())));
                 }
             }
+            // It may be stored, and run again it would be twice.
+            Err(Error::Doubtful(cause)) => {
+                for job in group {
+                    job.finish(Err(Error::Doubtful(cause.clone())));
+                }
+            }
             Err(_) if group.len() > 1 => group.into_iter().for_each(|job| self.settle(vec![job], queue)),
             Err(error) => {
                 if let Some(job) = group.pop() {
@@ -186,8 +194,11 @@ impl WritingThread {
                 return Err(diesel::result::Error::RollbackTransaction.into());
             }
         }
-        AnsiTransactionManager::commit_transaction(sqlite(&mut self.db)?)
-            .map_err(|error| Error::Doubtful(error.to_string()))
+        AnsiTransactionManager::commit_transaction(sqlite(&mut self.db)?).map_err(|error| {
+            let error = Error::from(error);
+            // A transaction that did not fit on the disk is none; of any other failure nobody knows.
+            if error.is_full() { error } else { Error::Doubtful(error.to_string()) }
+        })
     }
 }
 
