@@ -35,15 +35,6 @@ diesel::table! {
     }
 }
 
-diesel::table! {
-    current_results (id) {
-        id -> Text,
-        patient_id -> Text,
-        thread -> Text,
-    }
-}
-
-diesel::allow_tables_to_appear_in_same_query!(all_results, current_results);
 diesel::allow_tables_to_appear_in_same_query!(all_results, actions);
 diesel::allow_tables_to_appear_in_same_query!(all_results, patient_groups);
 diesel::allow_tables_to_appear_in_same_query!(all_results, patient_plan_summaries);

@@ -22,7 +22,6 @@ use super::reach::{Reach, Reached};
 use super::result::{self, HealthResult};
 use crate::auth::Scope;
 use crate::db::schema::{patient_groups, patient_plan_summaries as plans};
-use crate::db::views::current_results;
 use crate::db::{Backend, Conn, Json, Page, Sort, Window, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
@@ -146,7 +145,7 @@ impl Resource for Plan {
     fn relationships(db: &mut Conn, _: &Scope, rows: &[Self]) -> Result<Vec<Relationships>> {
         let ids = ids(rows);
         let (mut actions, mut bundles) = (action::ids_by_plan(db, &ids)?, bundle::ids_by_plan(db, &ids)?);
-        let mut results = current_results_of(db, rows)?;
+        let mut results = result::current(db, rows.iter().map(|plan| plan.row.patient_id))?;
         let many = |kind, ids: Option<Vec<Id>>| {
             Linkage::Many(ids.unwrap_or_default().into_iter().map(|id| Identifier::new(kind, id)).collect())
         };
@@ -177,23 +176,12 @@ impl Resource for Plan {
                 included.add_all(db, scope, &patients)
             }
             _ => {
-                let current = current_results_of(db, rows)?.into_values().flatten();
-                let results = result::of_ids(db, current)?;
+                let current = result::current(db, rows.iter().map(|plan| plan.row.patient_id))?;
+                let results = result::of_ids(db, current.into_values().flatten())?;
                 included.add_all(db, scope, &results)
             }
         }
     }
-}
-
-/// The latest result of each thread, by patient.
-fn current_results_of(db: &mut Conn, plans: &[Plan]) -> Result<HashMap<Id, Vec<Id>>> {
-    lookup::group(plans.iter().map(|plan| plan.row.patient_id), |ids| {
-        current_results::table
-            .filter(current_results::patient_id.eq_any(ids))
-            .select((current_results::patient_id, current_results::id))
-            .order(current_results::id)
-            .load(db)
-    })
 }
 
 fn visible<'q>(scope: &Scope) -> plans::BoxedQuery<'q, Backend> {

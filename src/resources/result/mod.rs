@@ -4,23 +4,28 @@
 //! the metrics and of the table `results`, which holds those of actions without
 //! a metric. Read-only over the API.
 
+mod list;
 mod seed;
+
+use std::collections::HashMap;
 
 use diesel::prelude::*;
 use serde::Serialize;
 
-use super::action::{self, Action};
-use super::patient::{self, Patient, of_groups};
+pub use list::ResultFilter;
+
+use super::action::Action;
+use super::lookup;
+use super::patient::{Patient, of_groups};
 use super::patient_health_metric::Metric;
 use super::patient_plan_summary::{self as plan, Plan};
 use crate::auth::Scope;
-use crate::db::views::{all_results, current_results};
-use crate::db::{Backend, Conn, Json, Page, Sort, Window, Within, chunks, load_page, rows_of};
-use crate::error::{Fault, Faults, Result};
+use crate::db::views::all_results;
+use crate::db::{Backend, Conn, Json, Latest, Threads, chunks, latest, rows_of};
+use crate::error::{Fault, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
-use crate::jsonapi::{Filters, Instants, PagingRules, Reference};
-use crate::resource::{Fetch, HasMany, HasOne, List, Resource, by_instant};
+use crate::resource::{Fetch, HasMany, HasOne, Resource};
 use crate::time::Instant;
 
 /// A row, with its values put together: its attributes.
@@ -150,7 +155,9 @@ impl Resource for HealthResult {
     }
 }
 
-fn visible<'q>(scope: &Scope) -> all_results::BoxedQuery<'q, Backend> {
+type Query<'q> = all_results::BoxedQuery<'q, Backend>;
+
+fn visible<'q>(scope: &Scope) -> Query<'q> {
     let mine = rows_of(all_results::table).filter(all_results::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
@@ -166,121 +173,11 @@ impl Fetch for HealthResult {
     }
 }
 
-/// What a list of results is filtered by.
-#[derive(Debug, Default)]
-pub struct ResultFilter {
-    patient: Option<Reference>,
-    /// The same, where a plan has led to it.
-    owner: Option<Id>,
-    actions: Option<Vec<Reference>>,
-    threads: Option<Vec<String>>,
-    after: Option<Instant>,
-    before: Option<Instant>,
-    created_at: Option<Instants>,
-    updated_at: Option<Instants>,
-    /// Only the latest of each thread.
-    current: bool,
-}
-
-impl List for HealthResult {
-    const SORTS: &'static [Sort<Self>] = &[
-        by_instant("created_at", "all_results.created_at", |result| result.row.created_at),
-        by_instant("updated_at", "all_results.updated_at", |result| result.row.updated_at),
-        by_instant("occurred_at", "all_results.occurred_at", |result| result.row.occurred_at),
-    ];
-    const PAGING: PagingRules = PagingRules::ALWAYS;
-
-    type Filter = ResultFilter;
-
-    fn filter(filters: &Filters<'_>) -> ResultFilter {
-        let filter = ResultFilter {
-            patient: filters.reference("filter[patient]"),
-            owner: None,
-            actions: filters.references("filter[actions]"),
-            threads: filters.texts("filter[threads]"),
-            after: filters.instant("filter[start_at]"),
-            before: filters.instant("filter[end_at]"),
-            created_at: filters.instants("filter[created_at]"),
-            updated_at: filters.instants("filter[updated_at]"),
-            current: false,
-        };
-        filters.require_one_of(&["filter[patient]"]);
-        filter
-    }
-
-    fn list(
-        db: &mut Conn,
-        scope: &Scope,
-        filter: &ResultFilter,
-        window: &Window<Self>,
-        faults: &Faults,
-    ) -> Result<Page<Self>> {
-        let patient = filter.owner.or(filter.patient.as_ref().and_then(|patient| patient.id));
-        if let Some(named) = &filter.patient
-            && patient::known(db, scope, patient)?.is_empty()
-        {
-            faults.add(named.unknown("patient"));
-        }
-        let of_actions = match &filter.actions {
-            None => None,
-            Some(named) => Some(threads_of(db, scope, named, patient, faults)?),
-        };
-        faults.check()?;
-        load_page::<Row, _, Self>(db, window, "all_results", || {
-            let mut query = visible(scope);
-            if let Some(patient) = patient {
-                query = query.filter(all_results::patient_id.eq(patient));
-            }
-            for threads in [&filter.threads, &of_actions].into_iter().flatten() {
-                query = query.filter(all_results::thread.eq_any(threads.clone()));
-            }
-            if let Some(after) = filter.after {
-                query = query.filter(all_results::occurred_at.gt(after));
-            }
-            if let Some(before) = filter.before {
-                query = query.filter(all_results::occurred_at.lt(before));
-            }
-            let ranges = [("all_results.created_at", filter.created_at), ("all_results.updated_at", filter.updated_at)];
-            for (column, range) in ranges {
-                if let Some(Instants { start, end }) = range {
-                    query = query.filter(Within { column, start, end });
-                }
-            }
-            if filter.current {
-                let current = current_results::table.filter(current_results::patient_id.nullable().eq(patient));
-                query = query.filter(all_results::id.eq_any(current.select(current_results::id)));
-            }
-            query
-        })
-    }
-}
-
-/// The threads of those of these actions that are in the patient's plan; what
-/// is unknown is noted.
-fn threads_of(
-    db: &mut Conn,
-    scope: &Scope,
-    named: &[Reference],
-    patient: Option<Id>,
-    faults: &Faults,
-) -> Result<Vec<String>> {
-    let known = action::known(db, scope, named)?;
-    let plan = patient.map(|patient| plan::of_patient(db, patient)).transpose()?.flatten();
-    let mut threads = Vec::new();
-    for reference in named {
-        match reference.id.and_then(|id| known.get(&id)) {
-            None => faults.add(reference.unknown("action")),
-            Some((its, thread)) if Some(*its) == plan => threads.push(thread.clone()),
-            Some(_) => {}
-        }
-    }
-    Ok(threads)
-}
-
 impl HasMany<HealthResult> for Plan {
     fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<ResultFilter> {
         let patient = plan::patient_of(db, scope, id)?;
-        Ok(ResultFilter { owner: Some(patient), current: true, ..ResultFilter::default() })
+        let ids = current(db, [patient])?.remove(&patient).unwrap_or_default();
+        Ok(ResultFilter::only(patient, ids))
     }
 }
 
@@ -302,6 +199,31 @@ impl HasOne<Metric> for HealthResult {
     fn related(db: &mut Conn, scope: &Scope, id: Id) -> Result<Metric> {
         Metric::fetch(db, scope, id)
     }
+}
+
+/// The latest result of each thread of these patients, by their ids.
+///
+/// # Errors
+/// When the database fails.
+pub fn current(db: &mut Conn, patients: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Vec<Id>>> {
+    const METRICS: Threads = Threads { table: "patient_health_metrics", column: "type" };
+    const RESULTS: Threads = Threads { table: "results", column: "thread" };
+    let found: Vec<Latest> = lookup::collect(patients, |patients| {
+        Ok([latest(db, METRICS, &patients)?, latest(db, RESULTS, &patients)?].concat())
+    })?;
+    let mut threads: HashMap<(Id, String), (Instant, Id)> = HashMap::new();
+    for Latest { patient_id, thread, occurred_at, id } in found {
+        let known = threads.entry((patient_id, thread)).or_insert((occurred_at, id));
+        *known = (occurred_at, id).max(*known);
+    }
+    let mut current: HashMap<Id, Vec<Id>> = HashMap::new();
+    for ((patient, _), (_, id)) in threads {
+        current.entry(patient).or_default().push(id);
+    }
+    for ids in current.values_mut() {
+        ids.sort_unstable();
+    }
+    Ok(current)
 }
 
 /// The results of these ids, which a visible plan has led to.
