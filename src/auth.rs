@@ -9,6 +9,7 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use diesel::prelude::*;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 
 use crate::db::Conn;
 use crate::db::schema::{client_groups, clients, tokens};
@@ -28,6 +29,8 @@ pub struct Scope {
     pub client: String,
     /// When the request is answered.
     pub now: Instant,
+    /// The request, where there is one: the audit trail names it.
+    pub req_id: Option<Uuid>,
 }
 
 impl Scope {
@@ -143,7 +146,7 @@ fn authenticate(db: &mut Conn, bearer: &str, now: Instant) -> Result<(Scope, Ins
         ));
     }
     let groups = groups_of(db, &client, &reach)?;
-    Ok((Scope { organization, groups, client, now }, expires_at))
+    Ok((Scope { organization, groups, client, now, req_id: None }, expires_at))
 }
 
 /// The groups that a client with this scope is restricted to; `None` when it is
@@ -203,7 +206,7 @@ impl<'s> Secret<'s> {
     /// A secret that comes from elsewhere: one in the form of a UUID is taken
     /// for generated.
     pub fn of(secret: &'s str) -> Self {
-        if uuid::Uuid::try_parse(secret).is_ok() { Self::Generated(secret) } else { Self::Chosen(secret) }
+        if Uuid::try_parse(secret).is_ok() { Self::Generated(secret) } else { Self::Chosen(secret) }
     }
 
     /// Hashes it for storage.

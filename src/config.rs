@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use crate::db::Target;
+
 /// How the gateway serves. Every setting is a flag and an environment variable.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
@@ -51,7 +53,10 @@ pub struct DatabaseConfig {
         global = true
     )]
     pub database_url: String,
-    /// Connections to the database at the most
+    /// Replica of a PostgreSQL database, where `serve` runs long reads; they are no older there
+    #[arg(long, env = "DATABASE_REPLICA_URL", value_name = "URL", hide_env_values = true, global = true)]
+    pub database_replica_url: Option<String>,
+    /// Connections to the database at the most, and as many to its replica
     #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 16, value_name = "COUNT", global = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub database_connections: u32,
     /// Seconds that a request waits for a connection before it is answered 503
@@ -62,6 +67,20 @@ pub struct DatabaseConfig {
 impl DatabaseConfig {
     /// Where the data is when nothing is said.
     pub const DEFAULT_URL: &'static str = "sqlite:retwine.sqlite";
+
+    /// The replica.
+    ///
+    /// # Errors
+    /// A sentence for the operator when there is one that cannot be.
+    pub fn replica(&self) -> Result<Option<Target>, String> {
+        let refused = |error| format!("--database-replica-url: {error}");
+        let replica = self.database_replica_url.as_deref().map(Target::parse).transpose().map_err(refused)?;
+        let database = Target::parse(&self.database_url)?;
+        match [Some(&database), replica.as_ref()] {
+            [_, None] | [Some(Target::Postgres(_)), Some(Target::Postgres(_))] => Ok(replica),
+            _ => Err("--database-replica-url: only PostgreSQL has replicas, and only of PostgreSQL".into()),
+        }
+    }
 
     /// What the pool is made from.
     pub fn pool_options(&self) -> crate::db::PoolOptions {
@@ -77,6 +96,7 @@ impl std::fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DatabaseConfig")
             .field("database_url", &redact(&self.database_url))
+            .field("database_replica_url", &self.database_replica_url.as_deref().map(redact))
             .field("database_connections", &self.database_connections)
             .field("database_patience", &self.database_patience)
             .finish()

@@ -10,13 +10,14 @@
 //! [`oauth`] issues the tokens; [`db`] runs the queries on SQLite or
 //! PostgreSQL. [`error`] is the way out when something is wrong.
 //!
-//! Beside it: [`cli`] and its [`config`], [`admin`] for what operators do,
+//! Beside it: [`cli`] and its [`config`], [`admin`] for what operators do, [`audit`] for who did what,
 //! [`check`] for whether a store holds together, [`seed`] for fixtures and
 //! [`demo`] for those that come along, [`docs`] and [`health`]. At the bottom: [`id`] and [`time`].
 //!
 //! ARCHITECTURE.md tells why it is so.
 
 pub mod admin;
+pub mod audit;
 pub mod auth;
 pub mod call;
 pub mod check;

@@ -159,6 +159,7 @@ impl Call {
             now: self.app.clock.now(),
             scopes: self.app.scopes.clone(),
             client: self.client.clone(),
+            req_id: self.req_id,
         })
     }
 
@@ -200,11 +201,12 @@ struct Caller {
     now: Instant,
     scopes: Scopes,
     client: Client,
+    req_id: Uuid,
 }
 
 impl Caller {
     fn identify(&self, db: &mut Conn) -> Result<Scope> {
-        let scope = self.scopes.of(db, &self.bearer, self.now)?;
+        let scope = Scope { req_id: Some(self.req_id), ..self.scopes.of(db, &self.bearer, self.now)? };
         let _ = self.client.set(scope.client.clone());
         Ok(scope)
     }

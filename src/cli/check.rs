@@ -1,20 +1,14 @@
 //! `retwine check`: tells what does not hold together.
 
-use super::{Failure, Outcome, say};
+use super::{Failure, Outcome, inspect, say};
 use crate::check::{self, Finding};
-use crate::config::{DatabaseConfig, redact};
-use crate::db::{Conn, Standing, Target, inspect, standing};
+use crate::config::DatabaseConfig;
+use crate::db::{Conn, Standing, standing};
 use crate::error::Error;
 
 /// Looks the store over and tells what it found.
 pub(super) fn run(config: &DatabaseConfig) -> Outcome<()> {
-    let target = Target::parse(&config.database_url).map_err(Failure::Refused)?;
-    let mut db = inspect(&target).map_err(|error| {
-        Failure::OutOfReach(format!(
-            "{error} (the database URL is {}; see --database-url)",
-            redact(&config.database_url)
-        ))
-    })?;
+    let mut db = inspect(config)?;
     refuse_unless(&mut db, "the database", &[Standing::Current])?;
     let mut faults = 0;
     check::run(&mut db, |finding| {

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use super::{
-    ClientCommand, CoachCommand, Command, Failure, GroupCommand, OfOrganization, OrganizationCommand, Outcome, backup,
-    check, say,
+    ClientCommand, CoachCommand, Command, Failure, GroupCommand, OfOrganization, OrganizationCommand, Outcome, audit,
+    backup, check, say,
 };
 use crate::admin::{self, Client, NewClient};
+use crate::audit::{Action, Records, enter};
 use crate::auth::Scope;
 use crate::call::App;
 use crate::config::{Config, DatabaseConfig, redact};
@@ -19,11 +20,12 @@ use crate::demo;
 use crate::error::{Error, Fault, Source};
 use crate::id::Id;
 use crate::jsonapi::{Items, Notes, Reference};
+use crate::resource::Resource as _;
 use crate::resources::coach::{Coach, NewCoach};
 use crate::resources::organization::Organization;
 use crate::seed::{self, Loading, Report, Seed, Seeded};
 use crate::server::{self, Stop};
-use crate::time::Clock;
+use crate::time::{Clock, Instant};
 
 pub(super) async fn run(mut cli: super::Cli) -> Outcome<()> {
     match cli.command {
@@ -47,6 +49,7 @@ pub(super) async fn run(mut cli: super::Cli) -> Outcome<()> {
             seed_files(&open(&cli.database, false).await?, files, loading).await
         }
         Command::Check => check::run(&cli.database),
+        Command::Audit(search) => audit::run(&cli.database, search),
         Command::Backup { file, force } => backup::backup(&cli.database, &file, force),
         Command::Restore { file, force } => backup::restore(&cli.database, &file, force),
         Command::Organization(command) => organization(&open(&cli.database, false).await?, command).await,
@@ -101,7 +104,11 @@ async fn read<T: Send + 'static>(
 }
 
 async fn serve(config: Config, database: &DatabaseConfig, may_migrate: bool) -> Outcome<()> {
-    let pool = open(database, may_migrate).await?;
+    let replica = database.replica().map_err(Failure::Refused)?;
+    let mut pool = open(database, may_migrate).await?;
+    if let Some(replica) = replica {
+        pool = pool.reading_from(&replica, database.pool_options());
+    }
     if !config.bind.ip().is_loopback() {
         let open = read(&pool, demo::open_doors).await?;
         if !open.is_empty() {
@@ -195,7 +202,11 @@ async fn organization(pool: &Pool, command: OrganizationCommand) -> Outcome<()> 
             let id = organization.id;
             let scope = operator(id);
             let new = Items { items: vec![(String::new(), organization)], many: false };
-            pool.write(move |db| Organization::store(db, &scope, &new, &Notes::default())).await?;
+            let store = move |db: &mut Conn| {
+                Organization::store(db, &scope, &new, &Notes::default())?;
+                enter(db, &scope, Action::Create, &Records::of(Organization::TYPE, [id]))
+            };
+            pool.write(store).await?;
             say(&id.to_string())
         }
         OrganizationCommand::List => {
@@ -227,7 +238,7 @@ impl OfOrganization {
 
 /// The scope of an operator: a whole organization.
 fn operator(organization: Id) -> Scope {
-    Scope { organization, groups: None, client: "operator".into(), now: Clock::System.now() }
+    Scope { organization, groups: None, client: "operator".into(), now: Clock::System.now(), req_id: None }
 }
 
 /// Says of a group that was named by a flag what to do about it.
@@ -257,7 +268,9 @@ async fn coach(pool: &Pool, command: CoachCommand) -> Outcome<()> {
             let new = NewCoach { row: Seeded::now(&scope), first_name, last_name, groups: named(&groups), identifiers };
             let store = move |db: &mut Conn| {
                 db.serialize(scope.organization)?;
-                Coach::add(db, &scope, &new, "--identifier", &Notes::default())
+                let coach = Coach::add(db, &scope, &new, "--identifier", &Notes::default())?;
+                enter(db, &scope, Action::Create, &Records::of(Coach::TYPE, [coach.id]))?;
+                Ok(coach)
             };
             let coach = pool.write(store).await.map_err(about_flags)?;
             say(&coach.id.to_string())
@@ -293,7 +306,8 @@ async fn client(pool: &Pool, command: ClientCommand) -> Outcome<()> {
                         format!("there is a client {} already; the ids of revoked ones are not used again", new.id);
                     return Err(Fault::body("--id", detail).into());
                 }
-                Client::add(db, &scope, &new, &Notes::default())
+                Client::add(db, &scope, &new, &Notes::default())?;
+                enter(db, &scope, Action::Create, &Records::of(Client::NAME, [&new.id]))
             };
             pool.write(store).await.map_err(about_flags)?;
             say(&text)
@@ -309,7 +323,7 @@ async fn client(pool: &Pool, command: ClientCommand) -> Outcome<()> {
         }
         ClientCommand::Revoke { id } => {
             let (now, wanted) = (Clock::System.now(), id.clone());
-            if pool.write(move |db| admin::revoke_client(db, &wanted, now)).await? {
+            if pool.write(move |db| revoke(db, &wanted, now)).await? {
                 return say(&format!("revoked {id} and its tokens"));
             }
             match read(pool, move |db| admin::client(db, &id)).await? {
@@ -318,6 +332,14 @@ async fn client(pool: &Pool, command: ClientCommand) -> Outcome<()> {
             }
         }
     }
+}
+
+fn revoke(db: &mut Conn, id: &str, now: Instant) -> crate::error::Result<bool> {
+    let revoked = admin::revoke_client(db, id, now)?;
+    if revoked && let Some(client) = admin::client(db, id)? {
+        enter(db, &operator(client.organization_id), Action::Revoke, &Records::of(Client::NAME, [id]))?;
+    }
+    Ok(revoked)
 }
 
 /// The first line of standard input: not an argument, which every process on

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 database out of
 //! reach.
 
+mod audit;
 mod backup;
 mod check;
 mod commands;
@@ -14,7 +15,8 @@ use std::process::ExitCode;
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, DatabaseConfig};
+use crate::config::{Config, DatabaseConfig, redact};
+use crate::db::{self, Conn, Target};
 use crate::error::Error;
 use crate::id::Id;
 use crate::resources::identifier::Identifier;
@@ -82,6 +84,8 @@ enum Command {
     },
     /// Check that the store holds together, without changing anything
     Check,
+    /// Tell who did what to which records, as lines of JSON
+    Audit(audit::Wanted),
     /// Copy a SQLite database into a file, while it is served or not
     Backup {
         /// The file that is made
@@ -263,6 +267,17 @@ pub fn main() -> ExitCode {
             ExitCode::from(3)
         }
     }
+}
+
+/// A connection that only looks.
+fn inspect(config: &DatabaseConfig) -> Outcome<Conn> {
+    let target = Target::parse(&config.database_url).map_err(Failure::Refused)?;
+    db::inspect(&target).map_err(|error| {
+        Failure::OutOfReach(format!(
+            "{error} (the database URL is {}; see --database-url)",
+            redact(&config.database_url)
+        ))
+    })
 }
 
 fn say_error(cause: &str) {

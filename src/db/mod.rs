@@ -16,6 +16,7 @@ mod one_of;
 mod page;
 mod pool;
 mod range;
+mod replica;
 pub mod schema;
 pub mod views;
 mod writer;

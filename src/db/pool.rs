@@ -10,6 +10,7 @@ use diesel::Connection as _;
 use diesel::connection::TransactionManager as _;
 use diesel::r2d2::R2D2Connection;
 
+use super::replica::Replica;
 use super::writer::{Writer, unless_panic};
 use super::{Conn, Target, connect};
 use crate::error::{Error, Result};
@@ -32,10 +33,23 @@ pub struct PoolOptions {
     pub patience: Duration,
 }
 
+impl PoolOptions {
+    fn builder(&self) -> r2d2::Builder<Manager> {
+        r2d2::Pool::builder()
+            .max_size(self.connections)
+            .min_idle(Some(1))
+            .connection_timeout(self.patience)
+            .test_on_check_out(false)
+            .error_handler(Box::new(r2d2::LoggingErrorHandler))
+    }
+}
+
 /// The connections of one gateway. A clone shares them, but for one that it
 /// keeps to itself.
 pub struct Pool {
-    connections: r2d2::Pool<Manager>,
+    connections: Connections,
+    /// Where long reads run, when there is one.
+    replica: Option<Replica>,
     /// SQLite's only writer; on PostgreSQL every connection writes.
     writer: Option<Writer>,
     /// The connection of the thread that answers requests with this clone. Short
@@ -50,6 +64,7 @@ impl Clone for Pool {
     fn clone(&self) -> Self {
         Self {
             connections: self.connections.clone(),
+            replica: self.replica.clone(),
             writer: self.writer.clone(),
             own: RefCell::default(),
             claims: self.claims.clone(),
@@ -57,7 +72,11 @@ impl Clone for Pool {
     }
 }
 
-type Connection = r2d2::PooledConnection<Manager>;
+/// One of them.
+pub type Connection = r2d2::PooledConnection<Manager>;
+
+/// Connections to one database.
+pub type Connections = r2d2::Pool<Manager>;
 
 /// How often a transaction that loses a race on PostgreSQL is run again.
 const ATTEMPTS: u32 = 8;
@@ -72,19 +91,20 @@ impl Pool {
     /// When it cannot be reached or opened.
     pub fn open(target: &Target, options: PoolOptions) -> Result<Self> {
         let first = connect(target).map_err(|error| Error::Unavailable(error.to_string()))?;
-        let connections = r2d2::Pool::builder()
-            .max_size(options.connections)
-            .min_idle(Some(1))
-            .connection_timeout(options.patience)
-            .test_on_check_out(false)
-            .error_handler(Box::new(r2d2::LoggingErrorHandler))
-            .build(Manager(target.clone()))?;
+        let connections = options.builder().build(Manager(target.clone()))?;
         let writer = match first {
             Conn::Sqlite(_) => Some(Writer::start(target.clone(), first)),
             Conn::Postgres(_) => None,
         };
         let claims = Arc::new(AtomicU32::new(options.connections / 2));
-        Ok(Self { connections, writer, own: RefCell::default(), claims })
+        Ok(Self { connections, replica: None, writer, own: RefCell::default(), claims })
+    }
+
+    /// The same, with a replica for long reads. It need not be there yet.
+    #[must_use]
+    pub fn reading_from(self, replica: &Target, options: PoolOptions) -> Self {
+        let connections = options.builder().build_unchecked(Manager(replica.clone()));
+        Self { replica: Some(Replica::new(connections)), ..self }
     }
 
     /// Whether it is SQLite.
@@ -119,9 +139,12 @@ impl Pool {
             }
         }
         let connections = self.connections.clone();
-        web::block(move || run(&connections, work))
-            .await
-            .unwrap_or_else(|_| Err(Error::Internal("the blocking pool dropped a read".into())))
+        let replica = self.replica.clone().filter(|_| weight == Weight::Long);
+        let work = move || match replica.and_then(|replica| replica.read(&connections, &work)) {
+            Some(outcome) => outcome,
+            None => run(&connections, work),
+        };
+        web::block(work).await.unwrap_or_else(|_| Err(Error::Internal("the blocking pool dropped a read".into())))
     }
 
     /// Takes an idle connection for its own.
@@ -158,7 +181,7 @@ impl Pool {
 
 /// Runs this on any connection. A server that restarts leaves a pool full of
 /// dead ones behind, which only show when they are used.
-fn run<T>(connections: &r2d2::Pool<Manager>, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
+fn run<T>(connections: &Connections, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
     let mut connection = connections.get()?;
     for _ in 0..RERUNS {
         match attempt(&mut connection, &work) {
@@ -176,7 +199,7 @@ fn run<T>(connections: &r2d2::Pool<Manager>, work: impl Fn(&mut Conn) -> Result<
 /// Runs this once. A connection on which something failed that is not the
 /// client's fault does not go back into the pool: Diesel sees only some of the
 /// ways in which one dies.
-fn attempt<T>(connection: &mut Conn, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
+pub fn attempt<T>(connection: &mut Conn, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
     let outcome = work(connection);
     if matches!(&outcome, Err(error) if error.is_ours()) {
         give_up(connection);
@@ -189,7 +212,7 @@ fn give_up(connection: &mut Conn) {
 }
 
 /// A connection that has just answered.
-fn living(connections: &r2d2::Pool<Manager>) -> Result<Connection> {
+fn living(connections: &Connections) -> Result<Connection> {
     let until = Instant::now() + connections.connection_timeout();
     loop {
         let mut connection = connections.get_timeout(until.saturating_duration_since(Instant::now()))?;
@@ -215,7 +238,7 @@ fn transact<T>(db: &mut Conn, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T
 }
 
 /// Makes connections for the pool.
-struct Manager(Target);
+pub struct Manager(Target);
 
 impl r2d2::ManageConnection for Manager {
     type Connection = Conn;

@@ -459,6 +459,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    audit_entries (id) {
+        id -> Text,
+        at -> Timestamp,
+        organization_id -> Text,
+        client_id -> Text,
+        req_id -> Nullable<Text>,
+        action -> Text,
+        records -> Text,
+        old -> Nullable<Text>,
+        new -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(tokens -> clients (client_id));
 
 diesel::joinable!(reward_earnings -> rewards (reward_id));

@@ -86,7 +86,8 @@ pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
             forget_expired(db, &client.id, now)?;
             diesel::insert_into(tokens::table).values(&row).execute(db)?;
             let groups = auth::groups_of(db, &client.id, &client.scope)?;
-            let scope = Scope { organization: client.organization, groups, client: client.id.clone(), now };
+            let scope =
+                Scope { organization: client.organization, groups, client: client.id.clone(), now, req_id: None };
             let token = Token {
                 id: row.id,
                 kind,

@@ -13,6 +13,7 @@ use diesel::QueryResult;
 
 use self::as_of::{Written, shift_of, weeks_of};
 use crate::admin::Client;
+use crate::audit::{self, Action as Audited, Records};
 use crate::auth::Scope;
 use crate::db::{Conn, chunks};
 use crate::error::{Error, Fault, Result, Source};
@@ -20,7 +21,7 @@ use crate::id::Id;
 use crate::jsonapi::Pointer;
 use crate::jsonapi::document::{ClientId, Shape, parse, read_item};
 use crate::jsonapi::{Item, Items, Node, Notes};
-use crate::resource::Fetch;
+use crate::resource::{Fetch, Resource as _};
 use crate::resources::action::Action;
 use crate::resources::bundle::Bundle;
 use crate::resources::calendar_event::Event;
@@ -207,10 +208,12 @@ fn store(db: &mut Conn, text: &str, loading: Loading, notes: &Notes) -> Result<R
         )
         .into());
     };
-    let scope = Scope { organization, groups: None, client: "fixture".into(), now: loading.now };
+    let scope = Scope { organization, groups: None, client: "fixture".into(), now: loading.now, req_id: None };
     db.serialize(organization)?;
+    let itself = Records::of(Organization::TYPE, [organization]);
     if loading.reset {
         remove(db, organization)?;
+        audit::enter(db, &scope, Audited::Reset, &itself)?;
     }
     let mut counts = Vec::with_capacity(steps.len());
     for (name, store) in steps {
@@ -218,6 +221,9 @@ fn store(db: &mut Conn, text: &str, loading: Loading, notes: &Notes) -> Result<R
         counts.push((name, stored, there));
     }
     notes.check()?;
+    if counts.iter().any(|(_, stored, _)| *stored > 0) {
+        audit::enter(db, &scope, Audited::Seed, &itself)?;
+    }
     Ok(Report { organization: Organization::fetch(db, &scope, organization)?.name, ignored: notes.ignored(), counts })
 }
 

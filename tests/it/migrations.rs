@@ -185,7 +185,13 @@ async fn of_transactions_that_count_and_then_insert_none_is_lost_and_none_counts
     on_each_database(async |app| {
         let organization = Id::parse(&app.stranger.organization).unwrap();
         let of_organization = move || groups::table.filter(groups::organization_id.eq(organization));
-        let scope = Scope { organization, groups: None, client: "a test".into(), now: Instant::parse(NOW).unwrap() };
+        let scope = Scope {
+            organization,
+            groups: None,
+            client: "a test".into(),
+            now: Instant::parse(NOW).unwrap(),
+            req_id: None,
+        };
         let number_a_group = move |db: &mut Conn, scope: &Scope| {
             db.serialize(organization)?;
             let count: i64 = of_organization().count().get_result(db)?;

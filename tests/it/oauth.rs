@@ -63,7 +63,7 @@ async fn add_awkward_client(app: &TestApp) {
     let organization = Id::parse(&app.demo.organization).unwrap();
     let now = app.app.clock.now();
     let add = move |db: &mut retwine::db::Conn| {
-        let scope = Scope { organization, groups: None, client: AWKWARD.0.into(), now };
+        let scope = Scope { organization, groups: None, client: AWKWARD.0.into(), now, req_id: None };
         let new = NewClient {
             id: AWKWARD.0.to_owned(),
             name: "River clinic".to_owned(),
