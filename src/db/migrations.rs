@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{Backend, Conn, POSTGRES_LIMITS};
+use super::{Backend, Conn, POSTGRES_DEFAULTS};
 use crate::error::{self, Error};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
@@ -40,7 +40,7 @@ fn one_at_a_time<T>(db: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<T, Fai
     lock(db, "SELECT pg_advisory_lock(7281945502)")?;
     let outcome = work(db);
     lock(db, "SELECT pg_advisory_unlock(7281945502)")?;
-    lock(db, POSTGRES_LIMITS)?;
+    lock(db, POSTGRES_DEFAULTS)?;
     outcome
 }
 

@@ -36,7 +36,7 @@ pub use json::Json;
 pub use latest::{Latest, Threads, latest};
 pub use migrations::{Standing, migrate, pending, revert, standing};
 pub use one_of::{OneOf, one_of};
-pub use page::{KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, load_page, load_rows};
+pub use page::{KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, approach, load_page, load_rows};
 pub use pool::{Pool, PoolOptions, Weight};
 pub use range::Within;
 
@@ -113,7 +113,7 @@ pub fn connect(target: &Target) -> ConnectionResult<Conn> {
         }
         Target::Postgres(url) => {
             let mut connection = PgConnection::establish(url)?;
-            let settings = format!("{POSTGRES_SETTINGS} {POSTGRES_LIMITS}");
+            let settings = format!("{POSTGRES_SETTINGS} {POSTGRES_DEFAULTS}");
             settle(&mut |sql| connection.batch_execute(sql), &settings)?;
             Ok(Conn::Postgres(connection))
         }
@@ -145,12 +145,13 @@ const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode =
 
 const POSTGRES_SETTINGS: &str = "SET client_min_messages TO warning; SET TIME ZONE 'UTC';";
 
-/// Nothing holds a connection or a lock for ever. What the URL (`options`), the
-/// role, the database or the server says of these goes before.
-const POSTGRES_LIMITS: &str = "SELECT set_config(name, ours, false) FROM pg_settings JOIN (VALUES \
+/// Nothing holds a connection or a lock for ever; and pages of an index are not
+/// dearer than those of a table, as they were on discs that turn. What the URL
+/// (`options`), the role, the database or the server says of these goes before.
+const POSTGRES_DEFAULTS: &str = "SELECT set_config(name, ours, false) FROM pg_settings JOIN (VALUES \
                                ('statement_timeout', '60s'), ('lock_timeout', '30s'), \
-                               ('idle_in_transaction_session_timeout', '60s')) AS limits (name, ours) USING (name) \
-                               WHERE source = 'default'";
+                               ('idle_in_transaction_session_timeout', '60s'), ('random_page_cost', '1.1')) \
+                                 AS defaults (name, ours) USING (name) WHERE source = 'default'";
 
 impl Conn {
     /// Holds other writers of this organization back until the transaction

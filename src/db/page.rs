@@ -198,6 +198,35 @@ pub fn load_rows<'q, Row, Q: Pages<'q, Row>, R: From<Row>>(
     Ok(Page { rows, count, more })
 }
 
+/// A window far from both ends of a list in the order of its ids, as one that
+/// begins after a row; `None` for any other window.
+///
+/// A database that skips rows looks each of them up. Of `ids`, which is the list
+/// without the rest of its columns, it reads the index alone.
+pub fn approach<'q, R, Q: Pages<'q, Id>>(
+    db: &mut Conn,
+    window: &Window<R>,
+    table: &'static str,
+    count: i64,
+    ids: Q,
+) -> Result<Option<Window<R>>> {
+    /// Rows that are skipped as soon as looked up.
+    const NEAR: i64 = 1000;
+    let Paging::Skip { number, size } = window.paging else { return Ok(None) };
+    let offset = size.saturating_mul(number - 1);
+    let behind = count - offset;
+    if !window.order.is_empty() || offset < NEAR || behind < NEAR {
+        return Ok(None);
+    }
+    // The row before the window, from the end that is nearer.
+    let backwards = offset > behind;
+    let skipped = if backwards { behind } else { offset - 1 };
+    let ids = ids.order(Order::of(window, table, backwards)).offset(skipped).limit(1);
+    let before = ids.internal_load(db)?.next().transpose()?;
+    Ok(before
+        .map(|id| Window { order: Vec::new(), paging: Paging::Cursor { limit: size, after: Some((Vec::new(), id)) } }))
+}
+
 /// The ORDER BY of a window.
 #[derive(Debug)]
 pub struct Order(String);

@@ -68,6 +68,32 @@ async fn a_thousand_keep_their_order() {
 }
 
 #[actix_web::test]
+async fn a_page_far_from_both_ends_is_the_part_of_the_list_that_its_number_says() {
+    on_each_database(async |app| {
+        let client = app.organization().await;
+        let data: Vec<_> = (0..3000).map(|n| metric(ACHTERBERG, "weight", n, "2026-02-01T00:00:00Z")).collect();
+        post(&client, data).await.expect_status(200);
+        for filter in [format!("patient]={ACHTERBERG}"), format!("groups]={}", app.demo.group)] {
+            let list = format!("{PATH}?filter[{filter}");
+            let mut all = Vec::new();
+            let mut next = Some(format!("{list}&page[limit]=1000"));
+            while let Some(path) = next {
+                let page = client.get(&path).await.expect_status(200);
+                all.extend(page.ids());
+                next = page.body["links"]["next"].as_str().map(str::to_owned);
+            }
+            // Pages 21 to 61 begin more than 1,000 from the beginning, some less than that from the end.
+            for (index, expected) in all.chunks(50).enumerate().filter(|(index, _)| index % 4 == 1) {
+                let page = client.get(&format!("{list}&page[size]=50&page[number]={}", index + 1)).await;
+                assert_eq!(page.ids(), expected, "{list}, page {}", index + 1);
+                assert_eq!(page.body["links"]["next"].is_string(), index + 1 < all.len().div_ceil(50));
+            }
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
 async fn one_bad_metric_refuses_all_and_every_fault_is_listed() {
     on_each_database(async |app| {
         let client = app.organization().await;

@@ -14,7 +14,7 @@ use super::patient::{Patient, of_groups};
 use super::reach::Reach;
 use crate::auth::Scope;
 use crate::db::schema::patient_health_metrics as metrics;
-use crate::db::{Backend, Conn, Json, Page, Sort, Weight, Window, load_rows, rows_of};
+use crate::db::{Backend, Conn, Json, Page, Sort, Weight, Window, approach, load_rows, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::Filters;
@@ -130,13 +130,19 @@ impl List for Metric {
         let reached = filter.check(db, scope, faults)?;
         faults.check()?;
         let count = counts::metrics(db, scope, &reached)?;
-        let mut matching = visible(scope);
-        if let Some(patient) = reached.patient {
-            matching = matching.filter(metrics::patient_id.eq(patient));
-        }
-        if let Some(groups) = reached.groups {
-            matching = matching.filter(metrics::patient_id.eq_any(of_groups(groups)));
-        }
-        load_rows::<Self, _, _>(db, window, "patient_health_metrics", count, matching)
+        let matching = || {
+            let mut matching = visible(scope);
+            if let Some(patient) = reached.patient {
+                matching = matching.filter(metrics::patient_id.eq(patient));
+            }
+            if let Some(groups) = &reached.groups {
+                matching = matching.filter(metrics::patient_id.eq_any(of_groups(groups.iter().copied())));
+            }
+            matching
+        };
+        let nearer = approach(db, window, TABLE, count, matching().select(metrics::id))?;
+        load_rows::<Self, _, _>(db, nearer.as_ref().unwrap_or(window), TABLE, count, matching())
     }
 }
+
+const TABLE: &str = "patient_health_metrics";
