@@ -24,11 +24,12 @@ pub fn patients(db: &mut Conn, organization: Id) -> Result<i64> {
     Ok(count.unwrap_or_default().into())
 }
 
-/// How many measurements a caller can reach.
+/// How many measurements a caller can reach; `None` when there is no patient to
+/// have any.
 ///
 /// # Errors
 /// When the database fails.
-pub fn metrics(db: &mut Conn, scope: &Scope, reached: &Reached) -> Result<i64> {
+pub fn metrics(db: &mut Conn, scope: &Scope, reached: &Reached) -> Result<Option<i64>> {
     let mut kept = metric_counts::table.filter(metric_counts::organization_id.eq(scope.organization)).into_boxed();
     if let Some(patient) = reached.patient {
         kept = kept.filter(metric_counts::patient_id.eq(patient));
@@ -36,7 +37,7 @@ pub fn metrics(db: &mut Conn, scope: &Scope, reached: &Reached) -> Result<i64> {
     for groups in scope.groups.iter().chain(&reached.groups) {
         kept = kept.filter(metric_counts::patient_id.eq_any(of_groups(groups.iter().copied())));
     }
-    Ok(kept.select(sum(metric_counts::metrics)).first::<Option<i64>>(db)?.unwrap_or_default())
+    Ok(kept.select(sum(metric_counts::metrics)).first(db)?)
 }
 
 #[derive(Insertable)]

@@ -59,11 +59,19 @@ impl Reach {
     /// # Errors
     /// When the database fails.
     pub fn check(&self, db: &mut Conn, scope: &Scope, faults: &Faults) -> Result<Reached> {
+        let groups = self.check_groups(db, scope, faults)?;
+        let patient = self.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?;
+        Ok(Reached { groups, patient: patient.flatten() })
+    }
+
+    /// The same of the organization and the groups.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn check_groups(&self, db: &mut Conn, scope: &Scope, faults: &Faults) -> Result<Option<Vec<Id>>> {
         if let Some(organization) = &self.organization {
             scope.check_organization(organization, faults);
         }
-        let groups = self.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()?;
-        let patient = self.patient.as_ref().map(|named| patient::check(db, scope, named, faults)).transpose()?;
-        Ok(Reached { groups, patient: patient.flatten() })
+        self.groups.as_deref().map(|named| group::check(db, scope, named, faults)).transpose()
     }
 }

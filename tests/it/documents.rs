@@ -24,7 +24,8 @@ fn the_readme_lists_every_setting_with_its_variable_and_default() {
         let variable = setting.get_env().unwrap().to_str().unwrap();
         let default = match setting.get_default_values().first() {
             Some(default) => format!("`{}`", default.to_str().unwrap()),
-            None => "one per processor, with PostgreSQL four".to_owned(),
+            None if flag == "workers" => "one per processor, with PostgreSQL four".to_owned(),
+            None => "none".to_owned(),
         };
         let row = format!("| `--{flag}` | `{variable}` | {default} |");
         assert!(README.contains(&row), "README.md lacks the row {row}");

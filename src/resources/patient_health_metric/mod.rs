@@ -10,8 +10,8 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::counts;
-use super::patient::{Patient, of_groups};
-use super::reach::Reach;
+use super::patient::{self, Patient, of_groups};
+use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::patient_health_metrics as metrics;
 use crate::db::{Backend, Conn, Json, Page, Sort, Weight, Window, approach, load_rows, rows_of};
@@ -127,9 +127,8 @@ impl List for Metric {
         window: &Window<Self>,
         faults: &Faults,
     ) -> Result<Page<Self>> {
-        let reached = filter.check(db, scope, faults)?;
+        let (reached, count) = reach(db, scope, filter, faults)?;
         faults.check()?;
-        let count = counts::metrics(db, scope, &reached)?;
         let matching = || {
             let mut matching = visible(scope);
             if let Some(patient) = reached.patient {
@@ -146,3 +145,18 @@ impl List for Metric {
 }
 
 const TABLE: &str = "patient_health_metrics";
+
+/// What a list reaches, and how much that is. A patient who is counted is known,
+/// which spares looking for them.
+fn reach(db: &mut Conn, scope: &Scope, filter: &Reach, faults: &Faults) -> Result<(Reached, i64)> {
+    let groups = filter.check_groups(db, scope, faults)?;
+    let mut reached = Reached { groups, patient: filter.patient.as_ref().and_then(|named| named.id) };
+    let count = match &filter.patient {
+        Some(named) if named.id.is_none() => None,
+        _ => counts::metrics(db, scope, &reached)?,
+    };
+    if let (None, Some(named)) = (count, &filter.patient) {
+        reached.patient = patient::check(db, scope, named, faults)?;
+    }
+    Ok((reached, count.unwrap_or_default()))
+}

@@ -79,7 +79,7 @@ impl List for HealthResult {
         let count = if filter.leaves_all_of_patient() {
             let others: i64 =
                 results::table.filter(results::patient_id.nullable().eq(patient)).count().get_result(db)?;
-            others + counts::metrics(db, scope, &Reached { patient, groups: None })?
+            others + counts::metrics(db, scope, &Reached { patient, groups: None })?.unwrap_or_default()
         } else {
             matching().count().get_result(db)?
         };
