@@ -6,6 +6,9 @@ use crate::error::Source;
 use crate::id::Id;
 use crate::time::Instant;
 
+/// Values that one filter lists at the most: as many as a page has resources.
+const ITEMS: usize = 1000;
+
 /// `start..end`, either of which may be open.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Instants {
@@ -47,7 +50,14 @@ impl Filters<'_> {
     /// Some texts, separated by commas.
     pub fn texts(&self, name: &'static str) -> Option<Vec<String>> {
         let text = self.take(name)?;
-        Some(text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect())
+        let texts: Vec<_> = text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect();
+        if texts.len() > ITEMS {
+            let detail =
+                format!("must list at most {ITEMS} values, not {}; ask for them in several requests", texts.len());
+            self.0.fault(name, detail);
+            return None;
+        }
+        Some(texts)
     }
 
     /// The id of one resource.

@@ -30,17 +30,29 @@ pub(super) struct Parameter {
 
 const LIMIT: (i64, i64) = (50, 1000);
 
+/// Parameters of a request at the most. No operation knows half as many.
+const MOST: usize = 100;
+
 impl Parameters {
     /// Decodes a query string.
     pub fn parse(query: &str) -> Self {
-        let pairs = form_urlencoded::parse(query.as_bytes())
+        let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes())
             .map(|(name, value)| Parameter {
                 name: name.into_owned(),
                 value: value.into_owned(),
                 read: Cell::new(false),
             })
+            .take(MOST + 1)
             .collect();
-        Self { pairs, ..Self::default() }
+        let faults = Faults::default();
+        if pairs.len() > MOST {
+            let detail = format!(
+                "More than {MOST} query parameters were sent, which is the most that are taken. Send lists with commas, \
+                 in one parameter."
+            );
+            faults.add(Fault::new(Kind::InvalidParameter, detail));
+        }
+        Self { pairs, faults, ..Self::default() }
     }
 
     pub(super) fn fault(&self, name: &str, detail: impl Into<String>) {
@@ -117,7 +129,10 @@ impl Parameters {
         for name in self.take("sort").unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty()) {
             let (descending, name) = name.strip_prefix('-').map_or((false, name), |name| (true, name));
             if let Some(sort) = known.iter().find(|sort| sort.name == name) {
-                keys.push(SortKey { sort, descending });
+                // What is sorted by already cannot be sorted by again.
+                if !keys.iter().any(|key: &SortKey<R>| key.sort.name == name) {
+                    keys.push(SortKey { sort, descending });
+                }
             } else {
                 let names: Vec<_> = known.iter().map(|sort| sort.name).collect();
                 let detail = format!("{name:?} cannot be sorted by here; {} can", names.join(", "));

@@ -157,10 +157,13 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// Reads by serde, or says what was expected.
     pub(super) fn parse<T: Deserialize<'a>>(&self, expected: &str) -> Option<T> {
-        // The text is known to be JSON. What still fails to parse is an escape
-        // in a string: half a surrogate pair.
+        // The text is known to be JSON. What still fails to parse is an escape in a
+        // string, half a surrogate pair, or a number, which serde says in words only.
         let say = |error: &serde_json::Error| match error.classify() {
             Category::Data => self.fault(format!("must be {expected}, not {}", self.form())),
+            _ if error.to_string().starts_with("number out of range") => {
+                self.fault("holds a number beyond those that other programs can read, which end at some 1.8e308");
+            }
             _ => self.fault(no_character(error)),
         };
         serde_json::from_str(self.raw).inspect_err(say).ok()

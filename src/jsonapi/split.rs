@@ -62,6 +62,26 @@ fn end_of_value(json: &[u8]) -> usize {
     json.len()
 }
 
+/// How deep arrays and objects are nested in a value.
+pub fn depth(json: &str) -> usize {
+    let json = json.as_bytes();
+    let (mut at, mut depth, mut deepest) = (0, 0_usize, 0);
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => {
+                at = end_of_string(json, at);
+                continue;
+            }
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        at += 1;
+    }
+    deepest
+}
+
 /// Where a string ends that begins here.
 fn end_of_string(json: &[u8], begin: usize) -> usize {
     let mut at = begin + 1;
@@ -77,7 +97,21 @@ fn end_of_string(json: &[u8], begin: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::parts;
+    use super::{depth, parts};
+
+    #[test]
+    fn depth_is_that_of_brackets_outside_of_strings() {
+        for (json, expected) in [
+            ("7", 0),
+            (r#""[[[\"{{""#, 0),
+            ("[]", 1),
+            (r#"{"a": [1, {"b": "]}"}], "c": {}}"#, 3),
+            ("[[], [[]], []]", 3),
+        ] {
+            assert!(serde_json::from_str::<serde_json::Value>(json).is_ok(), "{json}");
+            assert_eq!(depth(json), expected, "{json}");
+        }
+    }
 
     #[test]
     fn values_end_where_their_quotes_or_brackets_do() {

@@ -7,13 +7,19 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use super::read::{Node, unescaped};
+use super::split::depth;
 use crate::db::Json;
 use crate::error::{Fault, Faults, Source};
 use crate::id::Id;
 use crate::time::{Instant, parse_date};
 
-/// Characters of a text that is neither looked up nor sorted by.
+/// Characters of a text that is neither looked up nor sorted by, and of JSON that
+/// is kept as it is: a list of a thousand such must still fit into memory.
 const LONG: usize = 100_000;
+
+/// Levels of JSON that is kept as it is. Programs that read it back give up at
+/// some depth, many at 128.
+const DEEP: usize = 100;
 
 /// A type that can be read from a value.
 pub trait Read: Sized {
@@ -91,6 +97,11 @@ impl Read for NaiveDate {
 
 impl Read for Json {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
+        node.check_length(node.raw, LONG)?;
+        if depth(node.raw) > DEEP {
+            node.fault(format!("must be nested at most {DEEP} levels deep, not {}", depth(node.raw)));
+            return None;
+        }
         // The text is kept as it is, but must be read once: half a surrogate
         // pair passes for JSON until somebody decodes it, and so does a number
         // that is too large. Most values are plain.

@@ -37,6 +37,7 @@ mod health;
 mod health_profiles;
 mod identifiers;
 mod killed;
+mod limits;
 mod links;
 mod lists;
 mod metrics;
