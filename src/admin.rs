@@ -43,7 +43,6 @@ pub fn groups(db: &mut Conn, organization: Id) -> Result<Vec<Group>> {
 }
 
 /// A client to be.
-#[derive(Debug)]
 pub struct NewClient {
     /// The id.
     pub id: String,
@@ -56,7 +55,7 @@ pub struct NewClient {
 }
 
 /// A client, as far as anybody is shown it.
-#[derive(Clone, Debug, Queryable, Insertable)]
+#[derive(Clone, Queryable, Insertable)]
 #[diesel(table_name = clients, treat_none_as_default_value = false)]
 pub struct Client {
     /// The id.

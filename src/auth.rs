@@ -193,8 +193,8 @@ pub fn hash(token: &str) -> String {
     })
 }
 
-/// What is stored of a client's secret.
-#[derive(Debug)]
+/// What is stored of a client's secret. Like all that holds one, it has no
+/// `Debug`: what cannot be written down is in no log.
 pub enum Secret<'s> {
     /// Made by this program: 122 random bits, which SHA-256 keeps well.
     Generated(&'s str),

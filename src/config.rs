@@ -111,6 +111,19 @@ pub fn redact(url: &str) -> String {
     hide_parameter(&format!("{scheme}://{user}:***@{place}"))
 }
 
+/// What is said about a database URL, without its password: libpq quotes what it
+/// cannot read, such as a password that is not percent-encoded.
+pub fn redact_within(text: &str, url: &str) -> String {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let whole = rest.rsplit_once('@').and_then(|(credentials, _)| credentials.split_once(':'));
+    let parameters = rest.split(['?', '&']).filter_map(|parameter| parameter.split_once("password="));
+    let passwords = whole.into_iter().chain(parameters).map(|(_, password)| password);
+    // Which `@` ends the password is not for sure in a URL that cannot be read.
+    let pieces = passwords.clone().flat_map(|password| password.split('@')).filter(|piece| piece.len() > 2);
+    let secrets = passwords.filter(|password| !password.is_empty()).chain(pieces);
+    secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+}
+
 /// libpq also takes the password as a parameter of the URL.
 fn hide_parameter(url: &str) -> String {
     match url.split_once("password=") {
@@ -128,7 +141,21 @@ fn positive(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use super::{redact, redact_within};
+
+    #[test]
+    fn nor_are_those_that_are_quoted() {
+        for (url, said, expected) in [
+            ("postgres://u:s%t@h/d", "invalid token: \"s%t\"", "invalid token: \"***\""),
+            ("postgres://u:pass@[::1]x/d?y=a@b", "in postgres://u:pass@[::1]x/d?y=a@b", "in postgres://u:***@b"),
+            ("postgres://u:pa@ss@h/d", "\"pa@ss\" of postgres://u:pa@ss@h/d", "\"***\" of postgres://u:***@h/d"),
+            ("postgres://u:pa@word@h/d", "no host \"word@h\"", "no host \"***@h\""),
+            ("postgres://h/d?x=y&password=pass", "\"pass\"", "\"***\""),
+            ("postgres://u@h/d", "no password for u at h", "no password for u at h"),
+        ] {
+            assert_eq!(redact_within(said, url), expected);
+        }
+    }
 
     #[test]
     fn passwords_are_not_shown() {

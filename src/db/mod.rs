@@ -21,6 +21,7 @@ pub mod schema;
 pub mod views;
 mod writer;
 
+use std::fmt;
 use std::path::Path;
 
 use diesel::connection::SimpleConnection;
@@ -40,18 +41,29 @@ pub use page::{KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, approac
 pub use pool::{Pool, PoolOptions, Weight};
 pub use range::Within;
 
+use crate::config::{redact, redact_within};
 use crate::id::Id;
 
 /// The database behind every query of this crate.
 pub type Backend = <Conn as diesel::Connection>::Backend;
 
 /// Which database a URL names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Target {
     /// A file, made when it is not there.
     Sqlite(String),
     /// A libpq connection URI.
     Postgres(String),
+}
+
+/// The password of a URL is shown to nobody.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(file) => f.debug_tuple("Sqlite").field(file).finish(),
+            Self::Postgres(url) => f.debug_tuple("Postgres").field(&redact(url)).finish(),
+        }
+    }
 }
 
 impl Target {
@@ -112,7 +124,10 @@ pub fn connect(target: &Target) -> ConnectionResult<Conn> {
             Ok(Conn::Sqlite(connection))
         }
         Target::Postgres(url) => {
-            let mut connection = PgConnection::establish(url)?;
+            let mut connection = PgConnection::establish(url).map_err(|error| match error {
+                ConnectionError::BadConnection(cause) => ConnectionError::BadConnection(redact_within(&cause, url)),
+                other => other,
+            })?;
             let settings = format!("{POSTGRES_SETTINGS} {POSTGRES_DEFAULTS}");
             settle(&mut |sql| connection.batch_execute(sql), &settings)?;
             Ok(Conn::Postgres(connection))

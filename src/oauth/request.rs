@@ -12,7 +12,6 @@ use crate::jsonapi::document::parse;
 use crate::jsonapi::{Node, Notes, Object};
 
 /// What is asked for.
-#[derive(Debug)]
 pub struct Grant {
     /// The refresh token, of that grant; the other is `client_credentials`.
     pub refresh_token: Option<String>,

@@ -16,7 +16,7 @@ use crate::jsonapi::{Identifier, Included};
 use crate::resource::{Fetch, HasMany, HasOne, Resource};
 
 /// A token just issued; it is never seen again.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Token {
     /// The id.
     #[serde(skip)]
