@@ -104,8 +104,6 @@ pub async fn page(call: Call) -> Result<Answer> {
         // A copy is good for as long as the server says so.
         fixed(header::CACHE_CONTROL, "no-cache"),
         fixed(header::CONTENT_SECURITY_POLICY, POLICY),
-        fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        fixed(header::REFERRER_POLICY, "no-referrer"),
     ];
     let answer = |status, headers, body| Answer { status, content_type: file.content_type, headers, body };
     let known = call.headers().get_all(header::IF_NONE_MATCH).filter_map(|tags| tags.to_str().ok());

@@ -38,12 +38,23 @@ impl Answer {
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)));
         response.insert_header((X_REQUEST_ID, req_id.to_string()));
+        for (name, value) in GUARDS {
+            response.insert_header((name, HeaderValue::from_static(value)));
+        }
         for header in self.headers {
             response.insert_header(header);
         }
         response.body(self.body)
     }
 }
+
+/// What every answer tells browsers and proxies, unless it says something else
+/// itself: health data is nobody's to keep, to guess at or to hand on.
+const GUARDS: [(HeaderName, &str); 3] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+];
 
 /// Writes the answer to a request that failed before its operation ran.
 pub type Refuse = fn(&HeaderMap, &Error, Uuid) -> Answer;

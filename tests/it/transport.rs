@@ -416,3 +416,29 @@ async fn the_contract_is_served_as_yaml_and_as_json() {
     })
     .await;
 }
+
+#[actix_web::test]
+async fn answers_are_not_to_be_kept_or_guessed_at_or_handed_on() {
+    on_each_database(async |app| {
+        let client = app.organization().await;
+        let body = json!({"data": {"type": "group", "attributes": {"name": "Night shift"}}});
+        let answers = [
+            client.get(&groups(&app)).await.expect_status(200),
+            client.post("/pub/group", &body).await.expect_status(201),
+            client.get("/pub/group").await.expect_status(409),
+            client.get("/nothing").await.expect_status(404),
+            app.anonymous().get(&groups(&app)).await.expect_status(401),
+            app.anonymous().post("/pub/oauth/token", &Value::Null).await.expect_status(409),
+            client.get("/healthz").await.expect_status(200),
+            client.get("/docs").await.expect_status(200),
+        ];
+        for (index, answer) in answers.iter().enumerate() {
+            assert_eq!(answer.header("x-content-type-options"), "nosniff");
+            assert_eq!(answer.header("referrer-policy"), "no-referrer");
+            let kept: Vec<_> = answer.headers.get_all("cache-control").collect();
+            assert_eq!(kept, [if index == answers.len() - 1 { "no-cache" } else { "no-store" }]);
+            assert_eq!(answer.header("server"), "");
+        }
+    })
+    .await;
+}
