@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use crate::db::Target;
+use crate::limits::LimitsConfig;
 
 /// How the gateway serves. Every setting is a flag and an environment variable.
 #[derive(Args, Clone, Debug)]
@@ -38,6 +39,9 @@ pub struct Config {
     /// Whether the page at /docs is served
     #[arg(long, env = "DOCS", default_value_t = true, action = ArgAction::Set, value_name = "TRUE|FALSE")]
     pub docs: bool,
+    /// What one request, client or address may take
+    #[command(flatten)]
+    pub limits: LimitsConfig,
 }
 
 /// Where the data is. Every command takes these.

@@ -180,9 +180,13 @@ pub enum Kind {
     RequestTimeout,
     /// The body is larger than this server takes.
     PayloadTooLarge,
+    /// The path and the parameters are longer than this server takes.
+    UriTooLong,
     /// The body is of a media type that is not taken.
     UnsupportedMediaType,
-    /// The database is out of reach.
+    /// The headers are larger than this server takes.
+    HeadersTooLarge,
+    /// The request cannot be carried out now, and may be in a while.
     Unavailable,
     /// A fault of ours.
     Internal,
@@ -209,7 +213,11 @@ impl Kind {
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, None, "Not acceptable"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, None, "Request timeout"),
             Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, None, "Payload too large"),
+            Self::UriTooLong => (StatusCode::URI_TOO_LONG, None, "URI too long"),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None, "Unsupported media type"),
+            Self::HeadersTooLarge => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, None, "Request header fields too large")
+            }
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None, "Service unavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, None, "Internal server error"),
         }

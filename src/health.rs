@@ -7,6 +7,9 @@ use crate::call::{Answer, Call};
 use crate::db::{Weight, pending};
 use crate::error::Result;
 
+/// Where both are.
+pub const PATHS: [&str; 2] = ["/healthz", "/readyz"];
+
 /// `GET /healthz`: the process answers.
 ///
 /// # Errors

@@ -8,7 +8,8 @@
 //! What it meets there: [`jsonapi`] knows documents and parameters and nothing
 //! of Twine; [`auth`] makes the [`auth::Scope`] that every query starts from;
 //! [`oauth`] issues the tokens; [`db`] runs the queries on SQLite or
-//! PostgreSQL. [`error`] is the way out when something is wrong.
+//! PostgreSQL. [`limits`] keeps one client from taking it all. [`error`] is the
+//! way out when something is wrong.
 //!
 //! Beside it: [`cli`] and its [`config`], [`admin`] for what operators do, [`audit`] for who did what,
 //! [`check`] for whether a store holds together, [`seed`] for fixtures and
@@ -31,6 +32,7 @@ pub mod handlers;
 pub mod health;
 pub mod id;
 pub mod jsonapi;
+pub mod limits;
 pub mod oauth;
 pub mod resource;
 pub mod resources;

@@ -132,8 +132,9 @@ pub fn router(config: &Config) -> Router {
     if config.docs {
         docs::paths().for_each(|path| at(path).get(docs::page).register("", &mut router));
     }
-    at("/healthz").get(health::alive).register("", &mut router);
-    at("/readyz").get(health::ready).register("", &mut router);
+    let [alive, ready] = health::PATHS;
+    at(alive).get(health::alive).register("", &mut router);
+    at(ready).get(health::ready).register("", &mut router);
     router
 }
 

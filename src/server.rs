@@ -87,12 +87,17 @@ impl Stop {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, shared: App, stop: Stop) -> io::Result<()> {
-    let (workers, timeout) = (workers(&shared), shared.config.shutdown_timeout);
+    let (workers, timeout, limits) = (workers(&shared), shared.config.shutdown_timeout, &shared.config.limits);
+    let (head_timeout, keep_alive) = (limits.head_timeout, limits.keep_alive);
+    // The framework has them for each worker.
+    let connections = (limits.max_connections as usize / workers).max(1);
     let server = HttpServer::new(move || app(shared.clone()))
         .workers(workers)
         .disable_signals()
         .shutdown_timeout(timeout)
-        .client_request_timeout(Duration::from_secs(10))
+        .client_request_timeout(Duration::from_secs(head_timeout))
+        .keep_alive(Duration::from_secs(keep_alive))
+        .max_connections(connections)
         .listen(listener)?
         .run();
     let handle = server.handle();

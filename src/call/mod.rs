@@ -5,20 +5,23 @@
 //! error document, and logs one line.
 
 mod answer;
+mod progress;
 mod receive;
 
 use std::future::Future;
-use std::sync::{Arc, OnceLock};
-use std::time;
+use std::sync::Arc;
+use std::time::{self, Duration};
 
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::rt::time::timeout;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use uuid::Uuid;
 
 pub use answer::{Answer, ErrorDocument, PLAIN, Refuse, error_answer};
+pub use progress::Progress;
 pub use receive::wants_json_api;
 
 use crate::auth::{self, Scope, Scopes};
@@ -28,6 +31,7 @@ use crate::error::{Fault, Kind, Result};
 use crate::id::Id;
 use crate::jsonapi::Parameters;
 use crate::jsonapi::answer::Meta;
+use crate::limits::Limits;
 use crate::router::{Found, Router};
 use crate::time::{Clock, Instant};
 
@@ -45,12 +49,15 @@ pub struct App {
     pub clock: Clock,
     /// The scopes of the tokens in use.
     pub scopes: Scopes,
+    /// What keeps clients from each other's way.
+    pub limits: Limits,
 }
 
 impl App {
     /// A gateway with these settings on this database.
     pub fn new(config: Config, pool: Pool, clock: Clock) -> Self {
-        Self { config: Arc::new(config), pool, clock, scopes: Scopes::default() }
+        let limits = Limits::new(&config.limits);
+        Self { config: Arc::new(config), pool, clock, scopes: Scopes::default(), limits }
     }
 }
 
@@ -69,12 +76,9 @@ pub struct Call {
     request: HttpRequest,
     /// The body.
     pub body: Bytes,
-    /// The client that asks, for the log, once it is known.
-    pub client: Client,
+    /// How far it has come.
+    pub progress: Arc<Progress>,
 }
-
-/// The place where a client's id is left for the log.
-pub type Client = Arc<OnceLock<String>>;
 
 impl Call {
     /// The method.
@@ -107,7 +111,7 @@ impl Call {
         T: Send + 'static,
         F: Fn(&mut Conn, &Scope) -> Result<T> + Send + 'static,
     {
-        let caller = self.caller()?;
+        let caller = self.caller(false)?;
         self.app
             .pool
             .read(weight, move |db| {
@@ -127,7 +131,7 @@ impl Call {
         T: Send + 'static,
         F: Fn(&mut Conn, &Scope) -> Result<T> + Send + 'static,
     {
-        let caller = self.caller()?;
+        let caller = self.caller(true)?;
         self.app
             .pool
             .write(move |db| {
@@ -152,14 +156,15 @@ impl Call {
         Ok(())
     }
 
-    fn caller(&self) -> Result<Caller> {
+    fn caller(&self, writes: bool) -> Result<Caller> {
         let header = self.headers().get(header::AUTHORIZATION).and_then(|header| header.to_str().ok());
         Ok(Caller {
             bearer: auth::bearer(header)?,
             now: self.app.clock.now(),
             scopes: self.app.scopes.clone(),
-            client: self.client.clone(),
+            progress: self.progress.clone(),
             req_id: self.req_id,
+            writes,
         })
     }
 
@@ -200,14 +205,16 @@ struct Caller {
     bearer: String,
     now: Instant,
     scopes: Scopes,
-    client: Client,
+    progress: Arc<Progress>,
     req_id: Uuid,
+    writes: bool,
 }
 
 impl Caller {
     fn identify(&self, db: &mut Conn) -> Result<Scope> {
         let scope = Scope { req_id: Some(self.req_id), ..self.scopes.of(db, &self.bearer, self.now)? };
-        let _ = self.client.set(scope.client.clone());
+        self.progress.identify(&scope.client);
+        self.progress.begin(self.writes)?;
         Ok(scope)
     }
 }
@@ -240,26 +247,28 @@ pub async fn handle(
     let began = time::Instant::now();
     let Found { place, path, id } = router.find(request.match_info().as_str());
     let operation = place.operation(request.method());
-    let req_id = Uuid::new_v4();
-    let client = Client::default();
-    let received = receive::receive(&request, payload, &app.config).await.map(|(parameters, body)| Call {
-        app,
-        req_id,
-        path,
-        id,
-        parameters,
-        request: request.clone(),
-        body,
-        client: client.clone(),
-    });
-    let answer = match received {
-        Ok(call) => (operation.run)(call).await.unwrap_or_else(|error| error_answer(&error, req_id)),
-        Err(error) => (operation.refuse)(request.headers(), &error, req_id),
+    let (req_id, progress) = (Uuid::new_v4(), Arc::<Progress>::default());
+    let received = receive::receive(&request, payload, &app.config).await;
+    let outcome = match received.and_then(|received| Ok((received, app.limits.turns.take_for(&place.pattern)?))) {
+        Ok(((parameters, body), _turn)) => {
+            let patience = Duration::from_secs(app.config.limits.request_timeout);
+            let (request, progress) = (request.clone(), progress.clone());
+            let call = Call { app, req_id, path, id, parameters, request, body, progress };
+            timeout(patience, (operation.run)(call)).await.map_err(|_| patience)
+        }
+        Err(error) => Ok(Ok((operation.refuse)(request.headers(), &error, req_id))),
+    };
+    let answer = match outcome {
+        Ok(outcome) => outcome.unwrap_or_else(|error| error_answer(&error, req_id)),
+        Err(patience) => {
+            log::warn!("req_id={req_id} was given up after {} s", patience.as_secs());
+            (operation.refuse)(request.headers(), &progress.give_up(request.method(), patience), req_id)
+        }
     };
     log::info!(
         target: "access",
         "req_id={req_id} client={} operation=\"{} {}\" status={} ms={:.1}",
-        client.get().map_or("-", String::as_str),
+        progress.client().unwrap_or("-"),
         request.method(),
         place.pattern,
         answer.status.as_u16(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::rt::time::timeout;
 use actix_web::web::{self, Bytes};
 use futures_util::StreamExt;
@@ -13,15 +13,38 @@ use super::JSON_API;
 use crate::config::Config;
 use crate::error::{Error, Fault, Kind, Result};
 use crate::jsonapi::Parameters;
+use crate::limits::LimitsConfig;
 
 /// Reads the parameters and the body of a request whose answer can be of use.
 ///
 /// # Errors
-/// 406 when it can not; 408 and 413 when the body takes too long or is too large.
+/// 406 when it can not; 408 and 413 when the body takes too long or is too large;
+/// 414 and 431 when the head is.
 pub async fn receive(request: &HttpRequest, payload: web::Payload, config: &Config) -> Result<(Parameters, Bytes)> {
+    check_head(request, &config.limits)?;
     check_accept(request.headers())?;
     let body = receive_body(request.headers(), payload, config).await?;
     Ok((Parameters::parse(request.query_string()), body))
+}
+
+/// Refuses a head that is too large. The framework has limits of its own, beyond
+/// these, and answers without a body.
+fn check_head(request: &HttpRequest, limits: &LimitsConfig) -> Result<()> {
+    let (target, most) =
+        (request.uri().path_and_query().map_or(0, |target| target.as_str().len()), limits.target_limit);
+    if target > most as usize {
+        let detail = format!(
+            "The path and the parameters have {target} bytes; this server takes {most}. Ask for fewer things at a time."
+        );
+        return Err(Fault::new(Kind::UriTooLong, detail).into());
+    }
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + "\r\n: ".len();
+    let (headers, most) = (request.headers().iter().map(size).sum::<usize>(), limits.head_limit);
+    if headers > most as usize {
+        let detail = format!("The headers have {headers} bytes; this server takes {most}. Send fewer or shorter ones.");
+        return Err(Fault::new(Kind::HeadersTooLarge, detail).into());
+    }
+    Ok(())
 }
 
 async fn receive_body(headers: &HeaderMap, payload: web::Payload, config: &Config) -> Result<Bytes> {

@@ -51,9 +51,9 @@ pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
     faults.check()?;
     let Grant { refresh_token, credentials } = grant;
     let client = authenticate(call, credentials, refresh_token.is_some()).await?;
-    let _ = call.client.set(client.id.clone());
+    call.progress.identify(&client.id);
 
-    let (now, config) = (call.app.clock.now(), call.app.config.clone());
+    let (now, config, progress) = (call.app.clock.now(), call.app.config.clone(), call.progress.clone());
     let scope_name = client.scope.clone();
     let kind = if let Form::Document(kind) = form { kind } else { TYPES[1] };
     let (access_token, new_refresh_token) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
@@ -61,6 +61,7 @@ pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
         .app
         .pool
         .write(move |db| {
+            progress.begin(true)?;
             // A family that ends must not gain a token meanwhile.
             db.serialize(client.organization)?;
             let family = match &refresh_token {

@@ -15,16 +15,23 @@ use tempfile::TempDir;
 use crate::support::{Database, TestApp, each, on_each_database};
 
 /// The settings that the environment of a test run may hold.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 19] = [
     "BIND",
     "BODY_LIMIT",
     "DATABASE_CONNECTIONS",
     "DATABASE_PATIENCE",
     "DATABASE_URL",
     "DOCS",
+    "HEAD_LIMIT",
+    "HEAD_TIMEOUT",
+    "KEEP_ALIVE",
+    "MAX_CONNECTIONS",
+    "MAX_REQUESTS",
     "REFRESH_TOKEN_LIFETIME",
+    "REQUEST_TIMEOUT",
     "RUST_LOG",
     "SHUTDOWN_TIMEOUT",
+    "TARGET_LIMIT",
     "TOKEN_LIFETIME",
     "TWINE_WEB_APP",
     "WORKERS",

@@ -1,13 +1,65 @@
-//! What one request may take: sizes, numbers, depths.
+//! What one request may take: sizes, numbers, depths, time and turns.
+
+use std::time::Duration;
 
 use actix_web::http::Method;
+use actix_web::rt::time::sleep;
+use diesel::connection::SimpleConnection;
+use retwine::db::{Conn, Target};
+use serde_json::{Value, json};
 
-use crate::support::{Client, Response, TestApp, on_each_database};
+use crate::support::{Client, Database, Response, TestApp, config, each, on_each_database};
 
 const PATIENT: &str = "64062e37741e089d927ad224";
 
 fn groups(app: &TestApp) -> String {
     format!("/pub/group?filter[organization]={}", app.demo.organization)
+}
+
+/// A path with the known groups and so many bytes in all.
+fn of_length(app: &TestApp, length: usize) -> String {
+    let path = format!("{}&_=", groups(app));
+    format!("{path}{}", "x".repeat(length - path.len()))
+}
+
+#[actix_web::test]
+async fn a_request_target_that_is_too_long_is_414() {
+    on_each_database(async |app| {
+        let client = app.organization().await;
+        client.get(&of_length(&app, 32_768)).await.expect_status(200);
+        let answer = client.get(&of_length(&app, 32_769)).await.expect_status(414);
+        assert_eq!(
+            answer.errors(),
+            "414 - -: The path and the parameters have 32769 bytes; this server takes 32768. Ask for fewer things at a \
+             time."
+        );
+        assert_eq!(answer.header("content-type"), "application/vnd.api+json");
+        assert_eq!(answer.body["meta"]["req_id"], answer.header("x-request-id"));
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn headers_that_are_too_large_are_431() {
+    for database in each() {
+        let app = TestApp::with_config(database, config(&["--head-limit", "2000"])).await;
+        let client = app.organization().await;
+        let with = |length: usize| {
+            let request = client.request(Method::GET, &groups(&app));
+            client.send(request.insert_header(("Cookie", "c".repeat(length))))
+        };
+        with(1500).await.expect_status(200);
+        let answer = with(2000).await.expect_status(431);
+        let errors = answer.errors();
+        assert!(errors.starts_with("431 - -: The headers have 20"), "{errors}");
+        assert!(errors.ends_with(" bytes; this server takes 2000. Send fewer or shorter ones."), "{errors}");
+
+        let form =
+            app.anonymous().request(Method::POST, "/pub/oauth/token").insert_header(("Cookie", "c".repeat(2000)));
+        let form = form.insert_header(("Content-Type", "application/x-www-form-urlencoded"));
+        let answer = client.send(form).await.expect_status(431);
+        assert_eq!(answer.body["error"], "invalid_request");
+    }
 }
 
 #[actix_web::test]
@@ -94,4 +146,83 @@ async fn values_that_other_programs_could_not_read_are_refused() {
         }
     })
     .await;
+}
+
+#[actix_web::test]
+async fn requests_wait_for_no_turn_but_are_told_to_come_again() {
+    for database in each() {
+        let app = TestApp::with_config(database, config(&["--max-requests", "2"])).await;
+        let client = app.organization().await;
+        let (first, second) = (app.app.limits.turns.take(), app.app.limits.turns.take());
+        assert!(first.is_some() && second.is_some());
+        let body = json!({"data": {"type": "group", "attributes": {"name": "Too many"}}});
+        for answer in [client.get(&groups(&app)).await, client.post("/pub/group", &body).await] {
+            let answer = answer.expect_status(503);
+            assert_eq!(
+                answer.errors(),
+                "503 - -: The server is carrying out 2 requests, as many as it takes at once; nothing was stored. Try \
+                 again after the seconds that Retry-After names."
+            );
+            assert_eq!(answer.header("retry-after"), "5");
+        }
+        for path in ["/healthz", "/readyz"] {
+            client.get(path).await.expect_status(200);
+        }
+        drop(first);
+        assert_eq!(client.get(&groups(&app)).await.expect_status(200).count(), 4, "nothing was stored");
+        client.post("/pub/group", &body).await.expect_status(201);
+    }
+}
+
+#[actix_web::test]
+async fn a_write_that_has_not_begun_in_time_is_never_stored() {
+    let app = TestApp::with_config(Database::sqlite(), config(&["--request-timeout", "1"])).await;
+    let client = app.organization().await;
+    let Target::Sqlite(file) = &app.database.target else { unreachable!() };
+    let other = rusqlite::Connection::open(file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let answer = client.post("/pub/group", &group("Too late")).await.expect_status(503);
+    assert_eq!(
+        answer.errors(),
+        "503 - -: This write took longer than the 1 s that it is given: nothing was stored. Try again after the seconds \
+         that Retry-After names, or ask for less at a time."
+    );
+    assert_eq!(answer.header("retry-after"), "5");
+    other.execute_batch("ROLLBACK").unwrap();
+    // Writes queue: behind this one, that one would be stored by now.
+    client.post("/pub/group", &group("In time")).await.expect_status(201);
+    let names = names(&client.get(&groups(&app)).await.expect_status(200));
+    assert!(names.contains(&"In time".to_owned()) && !names.contains(&"Too late".to_owned()), "{names:?}");
+}
+
+#[actix_web::test]
+async fn a_write_that_has_begun_may_be_stored_after_its_time() {
+    let Some(database) = Database::postgres() else { return };
+    let app = TestApp::with_config(database, config(&["--request-timeout", "1"])).await;
+    let client = app.organization().await;
+    let Conn::Postgres(mut other) = app.database.connect() else { unreachable!() };
+    other.batch_execute("BEGIN; LOCK TABLE groups IN EXCLUSIVE MODE").unwrap();
+    let answer = client.post("/pub/group", &group("Late")).await.expect_status(503);
+    assert_eq!(
+        answer.errors(),
+        "503 - -: This write took longer than the 1 s that it is given: it may still be stored, or not. Wait the seconds \
+         that Retry-After names and look before you send it again."
+    );
+    other.batch_execute("ROLLBACK").unwrap();
+    for _ in 0..50 {
+        if names(&client.get(&groups(&app)).await.expect_status(200)).contains(&"Late".to_owned()) {
+            return;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the write that had begun did not end");
+}
+
+fn group(name: &str) -> Value {
+    json!({"data": {"type": "group", "attributes": {"name": name}}})
+}
+
+fn names(groups: &Response) -> Vec<String> {
+    let groups = groups.body["data"].as_array().unwrap();
+    groups.iter().map(|group| group["attributes"]["name"].as_str().unwrap().to_owned()).collect()
 }

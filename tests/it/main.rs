@@ -38,6 +38,7 @@ mod health_profiles;
 mod identifiers;
 mod killed;
 mod limits;
+mod limits_on_the_wire;
 mod links;
 mod lists;
 mod metrics;
