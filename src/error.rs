@@ -184,6 +184,11 @@ pub enum Kind {
     UriTooLong,
     /// The body is of a media type that is not taken.
     UnsupportedMediaType,
+    /// The client has sent too many requests lately.
+    TooManyRequests {
+        /// Seconds until one is granted again.
+        retry_after: u32,
+    },
     /// The headers are larger than this server takes.
     HeadersTooLarge,
     /// The request cannot be carried out now, and may be in a while.
@@ -215,6 +220,7 @@ impl Kind {
             Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, None, "Payload too large"),
             Self::UriTooLong => (StatusCode::URI_TOO_LONG, None, "URI too long"),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None, "Unsupported media type"),
+            Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, None, "Too many requests"),
             Self::HeadersTooLarge => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, None, "Request header fields too large")
             }

@@ -87,6 +87,7 @@ pub fn error_answer(error: &Error, req_id: Uuid) -> Answer {
     let headers = match kind {
         Kind::Unauthorized => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))],
         Kind::Unavailable => vec![(header::RETRY_AFTER, HeaderValue::from_static("5"))],
+        Kind::TooManyRequests { retry_after } => vec![(header::RETRY_AFTER, HeaderValue::from(retry_after))],
         _ => Vec::new(),
     };
     Answer { status: Error::status(&faults), content_type: JSON_API, headers, body }

@@ -9,6 +9,7 @@ mod progress;
 mod receive;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{self, Duration};
 
@@ -31,7 +32,7 @@ use crate::error::{Fault, Kind, Result};
 use crate::id::Id;
 use crate::jsonapi::Parameters;
 use crate::jsonapi::answer::Meta;
-use crate::limits::Limits;
+use crate::limits::{Limits, Rate};
 use crate::router::{Found, Router};
 use crate::time::{Clock, Instant};
 
@@ -76,6 +77,8 @@ pub struct Call {
     request: HttpRequest,
     /// The body.
     pub body: Bytes,
+    /// Where from it comes, if that is known.
+    pub address: Option<IpAddr>,
     /// How far it has come.
     pub progress: Arc<Progress>,
 }
@@ -162,6 +165,7 @@ impl Call {
             bearer: auth::bearer(header)?,
             now: self.app.clock.now(),
             scopes: self.app.scopes.clone(),
+            requests: self.app.limits.requests.clone(),
             progress: self.progress.clone(),
             req_id: self.req_id,
             writes,
@@ -205,6 +209,7 @@ struct Caller {
     bearer: String,
     now: Instant,
     scopes: Scopes,
+    requests: Option<Arc<Rate>>,
     progress: Arc<Progress>,
     req_id: Uuid,
     writes: bool,
@@ -213,7 +218,11 @@ struct Caller {
 impl Caller {
     fn identify(&self, db: &mut Conn) -> Result<Scope> {
         let scope = Scope { req_id: Some(self.req_id), ..self.scopes.of(db, &self.bearer, self.now)? };
-        self.progress.identify(&scope.client);
+        if self.progress.identify(&scope.client)
+            && let Some(requests) = &self.requests
+        {
+            requests.count(&scope.client, self.now)?;
+        }
         self.progress.begin(self.writes)?;
         Ok(scope)
     }
@@ -248,12 +257,13 @@ pub async fn handle(
     let Found { place, path, id } = router.find(request.match_info().as_str());
     let operation = place.operation(request.method());
     let (req_id, progress) = (Uuid::new_v4(), Arc::<Progress>::default());
+    let address = app.config.limits.trusted_proxies.client(&request);
     let received = receive::receive(&request, payload, &app.config).await;
     let outcome = match received.and_then(|received| Ok((received, app.limits.turns.take_for(&place.pattern)?))) {
         Ok(((parameters, body), _turn)) => {
             let patience = Duration::from_secs(app.config.limits.request_timeout);
             let (request, progress) = (request.clone(), progress.clone());
-            let call = Call { app, req_id, path, id, parameters, request, body, progress };
+            let call = Call { app, req_id, path, id, parameters, request, body, address, progress };
             timeout(patience, (operation.run)(call)).await.map_err(|_| patience)
         }
         Err(error) => Ok(Ok((operation.refuse)(request.headers(), &error, req_id))),
@@ -267,7 +277,8 @@ pub async fn handle(
     };
     log::info!(
         target: "access",
-        "req_id={req_id} client={} operation=\"{} {}\" status={} ms={:.1}",
+        "req_id={req_id} address={} client={} operation=\"{} {}\" status={} ms={:.1}",
+        address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
         progress.client().unwrap_or("-"),
         request.method(),
         place.pattern,

@@ -29,9 +29,9 @@ impl Progress {
         self.client.get().map(String::as_str)
     }
 
-    /// Notes whose request it is.
-    pub fn identify(&self, client: &str) {
-        self.client.get_or_init(|| client.to_owned());
+    /// Notes whose request it is; true the first time.
+    pub fn identify(&self, client: &str) -> bool {
+        self.client.get().is_none() && self.client.set(client.to_owned()).is_ok()
     }
 
     /// Where work for a request begins that may be run again.

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::Proxies;
+
 /// What one request, client or address may take of a gateway.
 #[derive(Args, Clone, Debug)]
 pub struct LimitsConfig {
@@ -26,4 +28,16 @@ pub struct LimitsConfig {
     /// Requests that are carried out at once at the most
     #[arg(long, env = "MAX_REQUESTS", default_value_t = 1024, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_requests: u32,
+    /// Requests of one client a minute at the most; 0 for no limit
+    #[arg(long, env = "CLIENT_RATE", default_value_t = 0, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub client_rate: u32,
+    /// Wrong credentials a minute for one client id from one address; 0 for no limit
+    #[arg(long, env = "FAILED_ATTEMPTS", default_value_t = 10, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub failed_attempts: u32,
+    /// Wrong credentials a minute from one address, whatever the client id; 0 for no limit
+    #[arg(long, env = "FAILED_ATTEMPTS_PER_ADDRESS", default_value_t = 60, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub failed_attempts_per_address: u32,
+    /// Addresses and networks of proxies whose X-Forwarded-For is believed, with commas
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "none", value_name = "NETWORKS")]
+    pub trusted_proxies: Proxies,
 }

@@ -72,7 +72,7 @@ pub fn refusal(headers: &HeaderMap, form: Form, error: &Error, req_id: Uuid) -> 
         Kind::InvalidRefreshToken => ("invalid_grant", StatusCode::BAD_REQUEST),
         Kind::InvalidCredentials => ("invalid_client", StatusCode::UNAUTHORIZED),
         Kind::InvalidGrantType => ("unsupported_grant_type", StatusCode::BAD_REQUEST),
-        Kind::Unavailable => ("temporarily_unavailable", answer.status),
+        Kind::Unavailable | Kind::TooManyRequests { .. } => ("temporarily_unavailable", answer.status),
         Kind::Internal => ("server_error", answer.status),
         Kind::InvalidBodyParameter | Kind::UnsupportedParameter => ("invalid_request", StatusCode::BAD_REQUEST),
         _ => ("invalid_request", answer.status),

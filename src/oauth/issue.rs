@@ -1,5 +1,6 @@
 //! Checking a client, and giving it a token.
 
+use actix_web::http::header;
 use actix_web::web;
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use crate::db::{Conn, Weight};
 use crate::error::{Error, Fault, Kind, Result};
 use crate::handlers::{Loaded, view};
 use crate::id::Id;
+use crate::limits::Attempt;
 use crate::resources::token::Token;
 use crate::time::Instant;
 
@@ -51,7 +53,11 @@ pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
     faults.check()?;
     let Grant { refresh_token, credentials } = grant;
     let client = authenticate(call, credentials, refresh_token.is_some()).await?;
-    call.progress.identify(&client.id);
+    if call.progress.identify(&client.id)
+        && let Some(requests) = &call.app.limits.requests
+    {
+        requests.count(&client.id, call.app.clock.now())?;
+    }
 
     let (now, config, progress) = (call.app.clock.now(), call.app.config.clone(), call.progress.clone());
     let scope_name = client.scope.clone();
@@ -113,17 +119,34 @@ pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
 
 /// The client whose credentials these are.
 async fn authenticate(call: &Call, credentials: Vec<(String, Option<String>)>, refreshes: bool) -> Result<Client> {
+    let client = credentials.first().map(|(id, _)| id.clone()).unwrap_or_default();
+    let attempt = Attempt { client: &client, address: call.address, now: call.app.clock.now() };
     let candidates = call.app.pool.read(Weight::Short, move |db| candidates(db, &credentials)).await?;
-    // Argon2 takes its time, which neither a connection nor other requests should wait for.
-    let client =
-        web::block(move || candidates.into_iter().find(|(client, secret)| fits(client, secret.as_deref(), refreshes)));
-    let client = client.await.map_err(|error| Error::Internal(format!("checking a secret: {error}")))?;
-    let Some((client, _)) = client else {
-        let detail =
-            "There is no client of this id and secret, or it was revoked. Check both with the operator of this server.";
-        return Err(Fault::new(Kind::InvalidCredentials, detail).into());
-    };
-    Ok(client)
+    let (quick, slow): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|(client, secret)| secret.is_none() || auth::is_quick(&client.secret_hash));
+    let fits = move |(client, secret): &(Client, Option<String>)| fits(client, secret.as_deref(), refreshes);
+    let mut found = quick.into_iter().find(&fits);
+    if found.is_none() && !slow.is_empty() {
+        let _turn = call.app.limits.attempts.turn(attempt).await.inspect_err(|_| tell_of_guessing(call))?;
+        // Argon2 takes its time, which neither a connection nor other requests should wait for.
+        let checked = web::block(move || slow.into_iter().find(fits)).await;
+        found = checked.map_err(|error| Error::Internal(format!("checking a secret: {error}")))?;
+    }
+    if let Some((client, _)) = found {
+        return Ok(client);
+    }
+    call.app.limits.attempts.failed(attempt).inspect_err(|_| tell_of_guessing(call))?;
+    let detail =
+        "There is no client of this id and secret, or it was revoked. Check both with the operator of this server.";
+    Err(Fault::new(Kind::InvalidCredentials, detail).into())
+}
+
+/// Tells the operator, who may not know that all clients come from one address.
+fn tell_of_guessing(call: &Call) {
+    let named = call.headers().contains_key(header::X_FORWARDED_FOR);
+    let hint = if named { "; if that is a proxy of yours, name it in --trusted-proxies" } else { "" };
+    let address = call.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+    log::warn!("req_id={} too many wrong credentials from address={address}{hint}", call.req_id);
 }
 
 /// The clients that these ids lead to, with the secrets sent for them.

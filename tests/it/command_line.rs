@@ -15,13 +15,16 @@ use tempfile::TempDir;
 use crate::support::{Database, TestApp, each, on_each_database};
 
 /// The settings that the environment of a test run may hold.
-const VARIABLES: [&str; 19] = [
+const VARIABLES: [&str; 23] = [
     "BIND",
     "BODY_LIMIT",
+    "CLIENT_RATE",
     "DATABASE_CONNECTIONS",
     "DATABASE_PATIENCE",
     "DATABASE_URL",
     "DOCS",
+    "FAILED_ATTEMPTS",
+    "FAILED_ATTEMPTS_PER_ADDRESS",
     "HEAD_LIMIT",
     "HEAD_TIMEOUT",
     "KEEP_ALIVE",
@@ -33,6 +36,7 @@ const VARIABLES: [&str; 19] = [
     "SHUTDOWN_TIMEOUT",
     "TARGET_LIMIT",
     "TOKEN_LIFETIME",
+    "TRUSTED_PROXIES",
     "TWINE_WEB_APP",
     "WORKERS",
 ];

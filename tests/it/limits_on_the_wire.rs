@@ -9,6 +9,7 @@ use crate::command_line::Operator;
 use crate::serving::Server;
 use crate::support::Database;
 
+const ORGANIZATION: &str = "63dab3ff741e089d927ad216";
 const PROBE: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 fn serve(arguments: &[&str]) -> (Database, Server) {
@@ -104,4 +105,25 @@ fn what_the_framework_cannot_read_is_refused_without_a_document() {
         assert!(answer.contains(&format!("\"status\":\"{status}\"")), "{answer:?}");
     }
     assert!(is_answered(&mut connect(&server)));
+}
+
+#[test]
+fn the_access_log_tells_who_asked_from_where_and_nothing_secret() {
+    let database = Database::sqlite();
+    let arguments = ["serve", "--bind", "127.0.0.1:0", "--trusted-proxies", "127.0.0.0/8"];
+    let mut server = Server::start_logging(&Operator::of(&database), &arguments, "info");
+    let authorization = server.authorization();
+    let (_, token) = authorization.trim().split_once("Bearer ").unwrap();
+    let forwarded = format!("{authorization}X-Forwarded-For: 198.51.100.3, 192.0.2.7, 127.0.0.9\r\n");
+    let path = "/pub/patient?filter[identifier][system]=medical-record-number&filter[identifier][value]=204417";
+    assert_eq!(server.get(&format!("{path}&filter[organization]={ORGANIZATION}"), &forwarded).status(), 200);
+    let log = server.logged("GET /pub/patient");
+    let client =
+        "address=192.0.2.7 client=7d2f1c3a-5b0e-4e0b-9c56-1a8f0f6d2b41 operation=\"GET /pub/patient\" status=200";
+    assert!(log.contains(client), "{log}");
+    assert!(log.contains("address=127.0.0.1 client=7d2f1c3a-5b0e-4e0b-9c56-1a8f0f6d2b41 operation=\"POST "), "{log}");
+    let [demo, _] = retwine::demo::credentials().unwrap();
+    for secret in [token, &demo.client_secret, "204417"] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
 }

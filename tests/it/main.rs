@@ -12,6 +12,7 @@
 mod actions;
 mod adherence;
 mod anything;
+mod attempts;
 mod backups;
 mod bodies;
 mod bundles;

@@ -37,10 +37,15 @@ impl Server {
     /// Starts `retwine serve` or `retwine demo` and waits until it says where
     /// it serves.
     pub fn start(operator: &Operator, arguments: &[&str]) -> Self {
+        // Nobody reads the access log, and a pipe that is full would hold requests up.
+        Self::start_logging(operator, arguments, "info,access=off")
+    }
+
+    /// The same, with this log.
+    pub fn start_logging(operator: &Operator, arguments: &[&str], log: &str) -> Self {
         let mut command = operator.command(arguments);
         command.args(["--shutdown-timeout", "10", "--workers", "2"]);
-        // Nobody reads that log, and a pipe that is full would hold requests up.
-        command.env("RUST_LOG", "info,access=off");
+        command.env("RUST_LOG", log);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("the program starts");
         let log = BufReader::new(process.stderr.take().unwrap());
@@ -61,7 +66,7 @@ impl Server {
     }
 
     /// Reads what it logs up to a line with this in it.
-    fn logged(&mut self, wanted: &str) -> String {
+    pub fn logged(&mut self, wanted: &str) -> String {
         let said = read_until(&mut self.log, wanted);
         self.said.push_str(&said);
         said
