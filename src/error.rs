@@ -69,6 +69,11 @@ impl Error {
         first.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Whether it is for want of a good token.
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::Rejected(faults) if faults.iter().any(|fault| fault.kind == Kind::Unauthorized))
+    }
+
     /// Whether the log must say more than the client is told.
     pub fn is_ours(&self) -> bool {
         !matches!(self, Self::Rejected(_))

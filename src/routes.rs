@@ -38,7 +38,7 @@ use crate::{docs, health};
 /// Every path of the API below `/pub`.
 fn operations() -> Vec<Resource> {
     vec![
-        at("/oauth/token").post_refused_by(create_token, oauth::refuse),
+        at("/oauth/token").open_post(create_token, oauth::refuse),
         at("/oauth/token/{id}/groups").get(related_many::<Token, Group>),
         at("/oauth/token/{id}/organization").get(related_one::<Token, Organization>),
         at("/organization/{id}").get(fetch::<Organization>),
@@ -125,7 +125,7 @@ pub fn router(config: &Config) -> Router {
         resource.register("/pub", &mut router);
     }
     // Quirk: the contract's tokenUrl has no /pub.
-    at("/oauth/token").post_refused_by(create_token, oauth::refuse).register("", &mut router);
+    at("/oauth/token").open_post(create_token, oauth::refuse).register("", &mut router);
 
     at("/openapi.yaml").get(docs::yaml).register("/pub", &mut router);
     at("/openapi.json").get(docs::json).register("/pub", &mut router);
@@ -174,13 +174,14 @@ impl Resource {
         self.on(Method::DELETE, run, PLAIN)
     }
 
-    /// POST, of an operation with a form of its own for requests that do not
-    /// arrive whole.
-    fn post_refused_by<Fut>(self, run: fn(Call) -> Fut, refuse: Refuse) -> Self
+    /// POST for those who have no token yet, with a form of its own for requests
+    /// that do not arrive whole.
+    fn open_post<Fut>(mut self, run: fn(Call) -> Fut, refuse: Refuse) -> Self
     where
         Fut: Future<Output = Result<Answer>> + 'static,
     {
-        self.on(Method::POST, run, refuse)
+        self.operations.push((Method::POST, Operation::new(run, refuse).open()));
+        self
     }
 
     fn on<Fut>(mut self, method: Method, run: fn(Call) -> Fut, refuse: Refuse) -> Self

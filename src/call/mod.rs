@@ -36,6 +36,9 @@ use crate::limits::{Limits, Rate};
 use crate::router::{Found, Router};
 use crate::time::{Clock, Instant};
 
+/// Bytes of a body from which on it matters whose it is: it takes memory and time.
+const LARGE: usize = 64 * 1024;
+
 /// The media type of JSON:API.
 pub const JSON_API: &str = "application/vnd.api+json";
 
@@ -151,7 +154,6 @@ impl Call {
     /// # Errors
     /// 415 for another media type; 401 when the caller has no good token.
     pub async fn admit(&self) -> Result<()> {
-        const LARGE: usize = 64 * 1024;
         self.check_content_type()?;
         if self.body.len() > LARGE {
             self.read(Weight::Short, |_, _| Ok(())).await?;
@@ -160,16 +162,7 @@ impl Call {
     }
 
     fn caller(&self, writes: bool) -> Result<Caller> {
-        let header = self.headers().get(header::AUTHORIZATION).and_then(|header| header.to_str().ok());
-        Ok(Caller {
-            bearer: auth::bearer(header)?,
-            now: self.app.clock.now(),
-            scopes: self.app.scopes.clone(),
-            requests: self.app.limits.requests.clone(),
-            progress: self.progress.clone(),
-            req_id: self.req_id,
-            writes,
-        })
+        Caller::of(&self.request, &self.app, &self.progress, writes)
     }
 
     /// Checks the media type of a body that is to be JSON:API.
@@ -211,13 +204,24 @@ struct Caller {
     scopes: Scopes,
     requests: Option<Arc<Rate>>,
     progress: Arc<Progress>,
-    req_id: Uuid,
     writes: bool,
 }
 
 impl Caller {
+    fn of(request: &HttpRequest, app: &App, progress: &Arc<Progress>, writes: bool) -> Result<Self> {
+        let header = request.headers().get(header::AUTHORIZATION).and_then(|header| header.to_str().ok());
+        Ok(Self {
+            bearer: auth::bearer(header)?,
+            now: app.clock.now(),
+            scopes: app.scopes.clone(),
+            requests: app.limits.requests.clone(),
+            progress: progress.clone(),
+            writes,
+        })
+    }
+
     fn identify(&self, db: &mut Conn) -> Result<Scope> {
-        let scope = Scope { req_id: Some(self.req_id), ..self.scopes.of(db, &self.bearer, self.now)? };
+        let scope = Scope { req_id: Some(self.progress.req_id), ..self.scopes.of(db, &self.bearer, self.now)? };
         if self.progress.identify(&scope.client)
             && let Some(requests) = &self.requests
         {
@@ -232,6 +236,8 @@ impl Caller {
 pub struct Operation {
     run: Box<dyn Fn(Call) -> LocalBoxFuture<'static, Result<Answer>>>,
     refuse: Refuse,
+    /// Whether it is for those, too, who have no token.
+    open: bool,
 }
 
 impl Operation {
@@ -242,7 +248,14 @@ impl Operation {
         F: Fn(Call) -> Fut + 'static,
         Fut: Future<Output = Result<Answer>> + 'static,
     {
-        Self { run: Box::new(move |call| run(call).boxed_local()), refuse }
+        Self { run: Box::new(move |call| run(call).boxed_local()), refuse, open: false }
+    }
+
+    /// The same operation for those, too, who have no token. It takes no large
+    /// bodies.
+    #[must_use]
+    pub fn open(self) -> Self {
+        Self { open: true, ..self }
     }
 }
 
@@ -256,9 +269,12 @@ pub async fn handle(
     let began = time::Instant::now();
     let Found { place, path, id } = router.find(request.match_info().as_str());
     let operation = place.operation(request.method());
-    let (req_id, progress) = (Uuid::new_v4(), Arc::<Progress>::default());
+    let req_id = Uuid::new_v4();
+    let progress = Arc::new(Progress { req_id, ..Progress::default() });
     let address = app.config.limits.trusted_proxies.client(&request);
-    let received = receive::receive(&request, payload, &app.config).await;
+    let limit = if operation.open { LARGE.min(app.config.body_limit) } else { app.config.body_limit };
+    let known = || is_known(&request, &app, &progress);
+    let received = receive::receive(&request, payload, &app.config, limit, known).await;
     let outcome = match received.and_then(|received| Ok((received, app.limits.turns.take_for(&place.pattern)?))) {
         Ok(((parameters, body), _turn)) => {
             let patience = Duration::from_secs(app.config.limits.request_timeout);
@@ -286,4 +302,17 @@ pub async fn handle(
         began.elapsed().as_secs_f64() * 1000.0,
     );
     answer.respond(req_id)
+}
+
+/// Whether a request has a good token.
+async fn is_known(request: &HttpRequest, app: &App, progress: &Arc<Progress>) -> Result<bool> {
+    let known = match Caller::of(request, app, progress, false) {
+        Ok(caller) => app.pool.read(Weight::Short, move |db| caller.identify(db).map(drop)).await,
+        Err(error) => Err(error),
+    };
+    match known {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_unauthorized() => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use actix_web::http::Method;
+use uuid::Uuid;
 
 use crate::error::{Error, Fault, Kind, Result};
 
@@ -19,6 +20,8 @@ const GIVEN_UP: u8 = 2;
 /// How far a request has come.
 #[derive(Default)]
 pub struct Progress {
+    /// The id of the request.
+    pub req_id: Uuid,
     client: OnceLock<String>,
     stage: AtomicU8,
 }

@@ -9,21 +9,41 @@ use actix_web::rt::time::timeout;
 use actix_web::web::{self, Bytes};
 use futures_util::StreamExt;
 
-use super::JSON_API;
+use super::{JSON_API, LARGE};
 use crate::config::Config;
 use crate::error::{Error, Fault, Kind, Result};
 use crate::jsonapi::Parameters;
 use crate::limits::LimitsConfig;
 
-/// Reads the parameters and the body of a request whose answer can be of use.
+/// Reads the parameters and the body, of so many bytes at the most, of a request
+/// whose answer can be of use. A large body of a caller who is not `known` is
+/// read, so that the answer arrives, but not kept: memory is not for strangers.
 ///
 /// # Errors
 /// 406 when it can not; 408 and 413 when the body takes too long or is too large;
 /// 414 and 431 when the head is.
-pub async fn receive(request: &HttpRequest, payload: web::Payload, config: &Config) -> Result<(Parameters, Bytes)> {
+pub async fn receive(
+    request: &HttpRequest,
+    payload: web::Payload,
+    config: &Config,
+    limit: usize,
+    known: impl AsyncFnOnce() -> Result<bool>,
+) -> Result<(Parameters, Bytes)> {
     check_head(request, &config.limits)?;
     check_accept(request.headers())?;
-    let body = receive_body(request.headers(), payload, config).await?;
+    let patience = Duration::from_secs(config.body_timeout);
+    let body = match payload.into_inner() {
+        Payload::None => Bytes::new(),
+        payload => {
+            timeout(patience, receive_body(request.headers(), payload, limit, known)).await.map_err(|_| {
+                let detail = format!(
+                    "The body did not arrive within {} s; nothing was stored. Send it again.",
+                    patience.as_secs()
+                );
+                Error::from(Fault::new(Kind::RequestTimeout, detail))
+            })??
+        }
+    };
     Ok((Parameters::parse(request.query_string()), body))
 }
 
@@ -47,12 +67,12 @@ fn check_head(request: &HttpRequest, limits: &LimitsConfig) -> Result<()> {
     Ok(())
 }
 
-async fn receive_body(headers: &HeaderMap, payload: web::Payload, config: &Config) -> Result<Bytes> {
-    let mut payload = payload.into_inner();
-    if matches!(payload, Payload::None) {
-        return Ok(Bytes::new());
-    }
-    let limit = config.body_limit;
+async fn receive_body(
+    headers: &HeaderMap,
+    mut payload: Payload,
+    limit: usize,
+    known: impl AsyncFnOnce() -> Result<bool>,
+) -> Result<Bytes> {
     let too_large = || {
         let detail = format!(
             "The body is larger than the {limit} bytes that this server takes. Send fewer resources at a time."
@@ -63,25 +83,28 @@ async fn receive_body(headers: &HeaderMap, payload: web::Payload, config: &Confi
     if announced.is_some_and(|length: usize| length > limit) {
         return Err(too_large());
     }
-    let body = async {
-        let mut body = web::BytesMut::with_capacity(announced.unwrap_or_default());
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|error| {
-                Error::from(Fault::body("", format!("did not arrive whole ({error}); nothing was stored")))
-            })?;
-            if body.len() + chunk.len() > limit {
-                return Err(too_large());
-            }
+    let (mut known, mut keep, mut arrived) = (Some(known), true, 0);
+    let mut body = web::BytesMut::with_capacity(announced.unwrap_or_default().min(LARGE));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            Error::from(Fault::body("", format!("did not arrive whole ({error}); nothing was stored")))
+        })?;
+        arrived += chunk.len();
+        if arrived > limit {
+            return Err(too_large());
+        }
+        if arrived > LARGE
+            && let Some(known) = known.take()
+        {
+            keep = known().await?;
+            let rest = announced.unwrap_or_default().saturating_sub(body.len());
+            if keep { body.reserve(rest) } else { body = web::BytesMut::new() }
+        }
+        if keep {
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
-    };
-    let patience = Duration::from_secs(config.body_timeout);
-    timeout(patience, body).await.unwrap_or_else(|_| {
-        let detail =
-            format!("The body did not arrive within {} s; nothing was stored. Send it again.", patience.as_secs());
-        Err(Fault::new(Kind::RequestTimeout, detail).into())
-    })
+    }
+    Ok(body.freeze())
 }
 
 /// The media ranges of `Accept`, in lower case.

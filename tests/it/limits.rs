@@ -149,6 +149,39 @@ async fn values_that_other_programs_could_not_read_are_refused() {
 }
 
 #[actix_web::test]
+async fn large_bodies_of_strangers_are_answered_like_small_ones() {
+    on_each_database(async |app| {
+        let stranger = app.caller("made up".into());
+        for size in [10, 200_000] {
+            let send = async |client: &Client, method, path: &str, content_type| {
+                let body = json!({"data": {"type": "group", "attributes": {"name": "G", "bio": "b".repeat(size)}}});
+                let request = client.request(method, path).insert_header(("Content-Type", content_type));
+                client.send(request.set_payload(body.to_string())).await
+            };
+            for client in [stranger.clone(), app.anonymous()] {
+                for (path, method, content_type, status) in [
+                    ("/pub/group", Method::POST, "application/json", 401),
+                    ("/pub/group", Method::POST, "text/plain", 415),
+                    ("/pub/group", Method::PUT, "application/json", 405),
+                    (groups(&app).as_str(), Method::GET, "application/json", 401),
+                    ("/pub/nothing", Method::POST, "application/json", 404),
+                ] {
+                    send(&client, method, path, content_type).await.expect_status(status);
+                }
+            }
+            let token = send(&stranger, Method::POST, "/pub/oauth/token", "application/json").await;
+            assert_eq!(token.status, if size > 65_536 { 413 } else { 409 });
+        }
+        // Somebody who is known may send as much of a text as is taken.
+        let client = app.organization().await;
+        let body = json!({"data": {"type": "group", "attributes": {"name": "G", "bio": "b".repeat(100_000)}}});
+        let stored = client.post("/pub/group", &body).await.expect_status(201);
+        assert_eq!(stored.body["data"]["attributes"]["bio"].as_str().map(str::len), Some(100_000));
+    })
+    .await;
+}
+
+#[actix_web::test]
 async fn requests_wait_for_no_turn_but_are_told_to_come_again() {
     for database in each() {
         let app = TestApp::with_config(database, config(&["--max-requests", "2"])).await;

@@ -1,6 +1,7 @@
 //! Limits that only show on real connections: what is slow, idle or too many,
 //! and what the framework refuses by itself.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -105,6 +106,40 @@ fn what_the_framework_cannot_read_is_refused_without_a_document() {
         assert!(answer.contains(&format!("\"status\":\"{status}\"")), "{answer:?}");
     }
     assert!(is_answered(&mut connect(&server)));
+}
+
+/// Kilobytes of memory that a process holds.
+fn memory(process: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+#[test]
+fn no_memory_is_held_for_the_bodies_of_strangers() {
+    const LENGTH: usize = 16 * 1024 * 1024;
+    let (_database, server) = serve(&[]);
+    let before = memory(server.id());
+    let head = format!(
+        "POST /pub/patient HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer made-up\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {LENGTH}\r\n\r\n"
+    );
+    let body = vec![b' '; LENGTH];
+    // All but the last byte has arrived.
+    let begin = |_| {
+        let mut connection = connect(&server);
+        connection.write_all(head.as_bytes()).unwrap();
+        connection.write_all(&body[1..]).unwrap();
+        connection
+    };
+    let mut connections: Vec<_> = (0..8).map(begin).collect();
+    let more = memory(server.id()).saturating_sub(before);
+    assert!(more < 32 * 1024, "{more} kB");
+    for connection in &mut connections {
+        connection.write_all(b" ").unwrap();
+        let answer = read_to_end(connection);
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
 }
 
 #[test]

@@ -117,6 +117,11 @@ impl Server {
         self.address
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Ends it without any warning.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
