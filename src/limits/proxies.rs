@@ -24,7 +24,7 @@ impl Proxies {
     /// the first address that is no proxy's may have been made up by it.
     pub fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
         let mut address = request.peer_addr()?.ip().to_canonical();
-        if self.0.is_empty() || !self.trust(address) {
+        if self.is_none() || !self.trust(address) {
             return Some(address);
         }
         let lists: Vec<_> = request.headers().get_all(X_FORWARDED_FOR).collect();
@@ -37,6 +37,11 @@ impl Proxies {
             }
         }
         Some(address)
+    }
+
+    /// Whether there are none.
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn trust(&self, address: IpAddr) -> bool {

@@ -143,8 +143,12 @@ async fn authenticate(call: &Call, credentials: Vec<(String, Option<String>)>, r
 
 /// Tells the operator, who may not know that all clients come from one address.
 fn tell_of_guessing(call: &Call) {
-    let named = call.headers().contains_key(header::X_FORWARDED_FOR);
-    let hint = if named { "; if that is a proxy of yours, name it in --trusted-proxies" } else { "" };
+    let proxied = call.headers().contains_key(header::X_FORWARDED_FOR);
+    let hint = if proxied && call.app.config.limits.trusted_proxies.is_none() {
+        "; if that is a proxy of yours, name it in --trusted-proxies"
+    } else {
+        ""
+    };
     let address = call.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
     log::warn!("req_id={} too many wrong credentials from address={address}{hint}", call.req_id);
 }
