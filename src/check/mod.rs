@@ -98,7 +98,13 @@ pub fn damage(db: &mut Conn) -> Result<Vec<String>> {
         #[diesel(sql_type = Text)]
         integrity_check: String,
     }
-    let lines: Vec<Line> = diesel::sql_query("PRAGMA integrity_check(10000)").load(db)?;
+    let lines: Vec<Line> = match diesel::sql_query("PRAGMA integrity_check(10000)").load(db) {
+        // It ends where it cannot get over a page.
+        Err(diesel::result::Error::DatabaseError(_, cause)) if cause.message().contains("malformed") => {
+            return Ok(vec![cause.message().to_owned()]);
+        }
+        lines => lines?,
+    };
     Ok(lines.into_iter().map(|line| line.integrity_check).filter(|line| line != "ok").collect())
 }
 

@@ -221,11 +221,15 @@ fn only_a_whole_backup_of_a_known_version_is_restored() {
     refused(&operator.file("text", &"no database at all ".repeat(100)), "cannot be read: ");
     refused(&operator.file("empty", ""), "holds nothing of retwine's");
     let damaged = place(&operator, "damaged");
-    let mut bytes = whole.clone();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 8192].fill(7);
-    fs::write(&damaged, &bytes).unwrap();
-    refused(&damaged, "is damaged; nothing was restored:\n  ");
+    let middle = whole.len() / 2;
+    let id = b"6407294b741e089d927ad24f";
+    let measurement = whole.windows(id.len()).position(|window| window == id).expect("a measurement");
+    for begin in [middle, measurement / 4096 * 4096] {
+        let mut bytes = whole.clone();
+        bytes[begin..begin + 4096].fill(7);
+        fs::write(&damaged, &bytes).unwrap();
+        refused(&damaged, "is damaged; nothing was restored:\n  ");
+    }
     fs::write(&damaged, &whole[..middle]).unwrap();
     refused(&damaged, "malformed");
 
