@@ -177,6 +177,10 @@ pub enum Kind {
     UnsupportedParameter,
     /// The body is wrong.
     InvalidBodyParameter,
+    /// A header is not of the form that it must have.
+    MalformedHeader,
+    /// The resource is not what the client wants it to be.
+    PreconditionFailed,
     /// The path is known, the method on it is not.
     MethodNotAllowed,
     /// The client accepts nothing that can be sent.
@@ -219,6 +223,8 @@ impl Kind {
             Self::InvalidBodyParameter => {
                 (StatusCode::CONFLICT, Some("InvalidBodyParameter"), "Invalid body parameter")
             }
+            Self::MalformedHeader => (StatusCode::BAD_REQUEST, Some("InvalidParameter"), "Malformed header"),
+            Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, None, "Precondition failed"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, None, "Method not allowed"),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, None, "Not acceptable"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, None, "Request timeout"),

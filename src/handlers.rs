@@ -8,23 +8,26 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use serde::Serialize;
+use uuid::Uuid;
 
 use crate::auth::Scope;
 use crate::call::{Answer, Call};
+use crate::conditions::Conditions;
 use crate::db::{Conn, Page, Weight, Window};
 use crate::error::{Error, Fault, Faults, Result};
 use crate::jsonapi::PageLinks;
-use crate::jsonapi::answer::{Data, Document, Meta, MetaDocument, Pairs, Relationships, ResourceObject};
+use crate::jsonapi::answer::{Meta, MetaDocument};
 use crate::jsonapi::cursor::Cursor;
 use crate::jsonapi::document::{ClientId, Shape, read_document};
-use crate::jsonapi::{Filters, Included, Items, Notes, Parameters, View};
+use crate::jsonapi::{Filters, Items, Notes, Parameters, View};
+use crate::loaded::Loaded;
 use crate::resource::{Create, Delete, Fetch, HasMany, HasOne, List, Resource, Update, Upsert, Written};
 
 /// `GET /type/{id}`
 pub async fn fetch<R: Fetch>(call: Call) -> Result<Answer> {
     let id = call.path_id();
     let (view, faults) = view::<R>(&call);
+    let conditions = Conditions::read(call.headers(), &faults);
     let loaded = call
         .read(Weight::Short, move |db, scope| {
             faults.clone().check()?;
@@ -32,13 +35,14 @@ pub async fn fetch<R: Fetch>(call: Call) -> Result<Answer> {
             Loaded::load(db, scope, vec![row], view.clone())
         })
         .await?;
-    loaded.answer_one(StatusCode::OK, &call.meta(), None)
+    conditions.on_read(loaded.answer_one(StatusCode::OK, &call.meta(), None)?)
 }
 
 /// `GET /type/{id}/{relationship}` of a to-one relationship.
 pub async fn related_one<R: HasOne<T>, T: Fetch>(call: Call) -> Result<Answer> {
     let id = call.path_id();
     let (view, faults) = view::<T>(&call);
+    let conditions = Conditions::read(call.headers(), &faults);
     let loaded = call
         .read(Weight::Short, move |db, scope| {
             faults.clone().check()?;
@@ -46,7 +50,8 @@ pub async fn related_one<R: HasOne<T>, T: Fetch>(call: Call) -> Result<Answer> {
             Loaded::load(db, scope, vec![row], view.clone())
         })
         .await?;
-    loaded.answer_one(StatusCode::OK, &call.meta(), Some(&[("self", call.parameters.link(&call.path, &[]))]))
+    let links = [("self", call.parameters.link(&call.path, &[]))];
+    conditions.on_read(loaded.answer_one(StatusCode::OK, &call.meta(), Some(&links))?)
 }
 
 /// `GET /type`
@@ -82,7 +87,7 @@ where
             Ok((Loaded::load(db, scope, rows, view.clone())?, count, more))
         })
         .await?;
-    let links = page_links(&call, &loaded.rows, &window, count, more);
+    let links = page_links(&call, loaded.rows(), &window, count, more);
     loaded.answer_many(StatusCode::OK, &Meta { count: Some(count), ..call.meta() }, Some(&links))
 }
 
@@ -110,18 +115,15 @@ pub async fn create<R: Create>(call: Call) -> Result<Answer> {
     let shape = Shape { kind: R::TYPE, id: R::CLIENT_ID, many: true };
     let (items, options) = read_document(&call.body, shape, &found, R::options, R::read);
     let options = options.unwrap_or_default();
-    let many = items.many;
-    let (loaded, notes) = call
-        .write(move |db, scope| {
-            let notes = found.clone();
-            let written = R::create(db, scope, &items, &options, &notes)?;
-            notes.check()?;
-            let rows = kept(written, &items, &notes);
-            Ok((Loaded::load(db, scope, rows, view.clone())?, notes))
-        })
-        .await?;
-    let meta = written_meta(&call, &notes);
-    if many { loaded.answer_many(R::CREATED, &meta, None) } else { loaded.answer_one(R::CREATED, &meta, None) }
+    let show = shown(R::CREATED, items.many, call.req_id);
+    let write = move |db: &mut Conn, scope: &Scope| {
+        let notes = found.clone();
+        let written = R::create(db, scope, &items, &options, &notes)?;
+        notes.check()?;
+        let rows = kept(written, &items, &notes);
+        Ok((Loaded::load(db, scope, rows, view.clone())?, notes))
+    };
+    call.write(write, show).await
 }
 
 /// The resources of the answer: those created, or the one that was there when
@@ -145,29 +147,31 @@ pub async fn update<R: Update>(call: Call) -> Result<Answer> {
     call.admit().await?;
     let id = call.path_id();
     let (view, faults) = view::<R>(&call);
+    let conditions = Conditions::read(call.headers(), &faults);
     let found = Notes::beside(faults);
     let shape = Shape { kind: R::TYPE, id: ClientId::Is(&call.id), many: false };
     let (items, _) = read_document(&call.body, shape, &found, |_| (), R::changes);
-    let (loaded, notes) = call
-        .write(move |db, scope| {
-            let notes = found.clone();
-            db.serialize(scope.organization)?;
-            let id = id.ok_or_else(Fault::not_found)?;
-            // Who may not see the resource is not told what is wrong with the body either.
-            let row = R::fetch(db, scope, id)?;
-            let Some((_, changes)) = items.items.first() else { return rejected(&notes) };
-            let row = R::update(db, scope, row, changes, &notes)?;
-            notes.check()?;
-            Ok((Loaded::load(db, scope, vec![row], view.clone())?, notes))
-        })
-        .await?;
-    loaded.answer_one(StatusCode::OK, &written_meta(&call, &notes), None)
+    let show = shown(StatusCode::OK, false, call.req_id);
+    let write = move |db: &mut Conn, scope: &Scope| {
+        let notes = found.clone();
+        db.serialize(scope.organization)?;
+        let id = id.ok_or_else(Fault::not_found)?;
+        // Who may not see the resource is not told what is wrong with the body either.
+        let row = R::fetch(db, scope, id)?;
+        let row = as_wanted(db, scope, row, &conditions, &view)?;
+        let Some((_, changes)) = items.items.first() else { return rejected(&notes) };
+        let row = R::update(db, scope, row, changes, &notes)?;
+        notes.check()?;
+        Ok((Loaded::load(db, scope, vec![row], view.clone())?, notes))
+    };
+    call.write(write, show).await
 }
 
 /// `PUT /type`
 pub async fn upsert<R: Upsert>(call: Call) -> Result<Answer> {
     call.admit().await?;
     let (view, faults) = view::<R>(&call);
+    let conditions = Conditions::read(call.headers(), &faults);
     let found = Notes::beside(faults);
     let shape = Shape { kind: R::TYPE, id: ClientId::Ignored, many: false };
     let (items, query) = read_document(&call.body, shape, &found, R::query, R::changes);
@@ -175,31 +179,52 @@ pub async fn upsert<R: Upsert>(call: Call) -> Result<Answer> {
     if query.is_none() && !found.faults.any_within("/meta") {
         found.faults.add(Fault::body("/meta/query", R::QUERY));
     }
-    let (loaded, notes) = call
-        .write(move |db, scope| {
-            let notes = found.clone();
-            db.serialize(scope.organization)?;
-            let (Some(query), Some(item)) = (&query, items.items.first()) else { return rejected(&notes) };
-            let Some(row) = R::upsert(db, scope, query, item, &notes)? else { return rejected(&notes) };
-            notes.check()?;
-            Ok((Loaded::load(db, scope, vec![row], view.clone())?, notes))
-        })
-        .await?;
-    loaded.answer_one(StatusCode::OK, &written_meta(&call, &notes), None)
+    let show = shown(StatusCode::OK, false, call.req_id);
+    let write = move |db: &mut Conn, scope: &Scope| {
+        let notes = found.clone();
+        db.serialize(scope.organization)?;
+        let (Some(query), Some(item)) = (&query, items.items.first()) else { return rejected(&notes) };
+        let Some(found) = R::find(db, scope, query, &notes)? else { return rejected(&notes) };
+        match found.as_slice() {
+            [] => conditions.on_write(None)?,
+            [id] if !conditions.are_none() => {
+                let row = R::fetch(db, scope, *id)?;
+                as_wanted(db, scope, row, &conditions, &view)?;
+            }
+            _ => {}
+        }
+        let Some(row) = R::upsert(db, scope, query, &found, item, &notes)? else { return rejected(&notes) };
+        notes.check()?;
+        Ok((Loaded::load(db, scope, vec![row], view.clone())?, notes))
+    };
+    call.write(write, show).await
 }
 
 /// `DELETE /type/{id}`
 pub async fn delete<R: Delete>(call: Call) -> Result<Answer> {
     let id = call.path_id();
-    let (_, faults) = view::<R>(&call);
-    call.write(move |db, scope| {
+    let (view, faults) = view::<R>(&call);
+    let conditions = Conditions::read(call.headers(), &faults);
+    let meta = call.meta();
+    let write = move |db: &mut Conn, scope: &Scope| {
         faults.clone().check()?;
         db.serialize(scope.organization)?;
         let row = R::fetch(db, scope, id.ok_or_else(Fault::not_found)?)?;
+        let row = as_wanted(db, scope, row, &conditions, &view)?;
         R::delete(db, scope, row)
-    })
-    .await?;
-    Answer::document(StatusCode::OK, &MetaDocument { meta: &call.meta() })
+    };
+    call.write(write, move |()| Answer::document(StatusCode::OK, &MetaDocument { meta: &meta })).await
+}
+
+/// The row, when it is what the client wants it to be.
+fn as_wanted<R: Resource>(db: &mut Conn, scope: &Scope, row: R, conditions: &Conditions, view: &View) -> Result<R> {
+    if conditions.are_none() {
+        return Ok(row);
+    }
+    let plain = View { web_app: view.web_app.clone(), ..View::default() };
+    let (row, tag) = Loaded::load(db, scope, vec![row], plain)?.tagged()?;
+    conditions.on_write(Some(&tag))?;
+    Ok(row)
 }
 
 /// The end of a request that noted faults prevent from being carried out.
@@ -208,8 +233,16 @@ fn rejected<T>(notes: &Notes) -> Result<T> {
     Err(Error::Internal("a request was not carried out, and no fault noted".into()))
 }
 
-fn written_meta(call: &Call, notes: &Notes) -> Meta {
-    Meta { ignored: notes.ignored(), warnings: notes.warnings(), ..call.meta() }
+/// How what was written is answered.
+fn shown<R: Resource>(
+    status: StatusCode,
+    many: bool,
+    req_id: Uuid,
+) -> impl Fn((Loaded<R>, Notes)) -> Result<Answer> + Send + 'static {
+    move |(loaded, notes)| {
+        let meta = Meta { ignored: notes.ignored(), warnings: notes.warnings(), ..Meta::of(req_id) };
+        if many { loaded.answer_many(status, &meta, None) } else { loaded.answer_one(status, &meta, None) }
+    }
 }
 
 /// What a request asks of the resources in its answer, and all faults of its
@@ -223,113 +256,4 @@ pub fn view<R: Resource>(call: &Call) -> (View, Faults) {
     };
     parameters.refuse_unread();
     (view, parameters.faults.clone())
-}
-
-/// Rows with all that an answer shows of them.
-pub struct Loaded<R> {
-    rows: Vec<R>,
-    relationships: Vec<Relationships>,
-    included: Included,
-}
-
-impl<R: Resource> Loaded<R> {
-    /// Loads what belongs to these rows.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn load(db: &mut Conn, scope: &Scope, rows: Vec<R>, view: View) -> Result<Self> {
-        let relationships = R::relationships(db, scope, &rows)?;
-        let paths = view.include.clone();
-        let mut included = Included::new(view);
-        for path in paths {
-            R::include(db, scope, &rows, path, &mut included)?;
-        }
-        Ok(Self { rows, relationships, included })
-    }
-
-    /// The rows.
-    pub fn rows(&self) -> &[R] {
-        &self.rows
-    }
-
-    /// The answer that shows the only row.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn answer_one(
-        &self,
-        status: StatusCode,
-        meta: &Meta,
-        links: Option<&[(&'static str, String)]>,
-    ) -> Result<Answer> {
-        Answer::document(status, &self.document(meta, links, false)?)
-    }
-
-    /// The answer that shows all rows.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn answer_many(
-        &self,
-        status: StatusCode,
-        meta: &Meta,
-        links: Option<&[(&'static str, String)]>,
-    ) -> Result<Answer> {
-        Answer::document(status, &self.document(meta, links, true)?)
-    }
-
-    /// The document that shows the only row, or all.
-    ///
-    /// # Errors
-    /// When the only row is not there.
-    pub fn document<'a>(
-        &'a self,
-        meta: &'a Meta,
-        links: Option<&'a [(&'static str, String)]>,
-        many: bool,
-    ) -> Result<Document<'a, Data<impl Serialize + 'a>>> {
-        let mut objects = self.objects();
-        let data = if many {
-            Data::Many(objects.collect())
-        } else {
-            Data::One(objects.next().ok_or_else(|| Error::Internal("an answer without its resource".into()))?)
-        };
-        let included = R::INCLUDED.then_some(&self.included);
-        Ok(Document { meta, links: links.map(Pairs), data, included })
-    }
-
-    fn objects(&self) -> impl Iterator<Item = ResourceObject<'_, R>> {
-        self.rows
-            .iter()
-            .zip(&self.relationships)
-            .map(|(row, relationships)| object(row, relationships, &self.included.view))
-    }
-}
-
-impl Included {
-    /// Adds resources with their relationships.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn add_all<R: Resource>(&mut self, db: &mut Conn, scope: &Scope, rows: &[R]) -> Result<()> {
-        for (row, relationships) in rows.iter().zip(R::relationships(db, scope, rows)?) {
-            let view = std::mem::take(&mut self.view);
-            let added = self.add(&object(row, &relationships, &view));
-            self.view = view;
-            added.map_err(|error| Error::Internal(format!("writing JSON: {error}")))?;
-        }
-        Ok(())
-    }
-}
-
-fn object<'a, R: Resource>(row: &'a R, relationships: &'a Relationships, view: &'a View) -> ResourceObject<'a, R> {
-    ResourceObject {
-        kind: row.kind(),
-        id: row.id(),
-        attributes: row,
-        path: R::LASTING.then(|| row.path()),
-        links: if R::LASTING { row.links(&view.web_app) } else { Vec::new() },
-        relationships,
-        view,
-    }
 }

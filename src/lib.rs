@@ -5,8 +5,9 @@
 //! each verb, generic over the traits in [`resource`]. What a type is, what may
 //! be said of it and how it is stored is its one file in [`resources`].
 //!
-//! What it meets there: [`jsonapi`] knows documents and parameters and nothing
-//! of Twine; [`auth`] makes the [`auth::Scope`] that every query starts from;
+//! What it meets there: [`conditions`] are the headers by which clients change
+//! things together; [`loaded`] shows rows;
+//! [`jsonapi`] knows documents and parameters and nothing of Twine; [`auth`] makes the [`auth::Scope`] that every query starts from;
 //! [`oauth`] issues the tokens; [`db`] runs the queries on SQLite or
 //! PostgreSQL. [`limits`] keeps one client from taking it all. [`error`] is the
 //! way out when something is wrong.
@@ -23,6 +24,7 @@ pub mod auth;
 pub mod call;
 pub mod check;
 pub mod cli;
+pub mod conditions;
 pub mod config;
 pub mod db;
 pub mod demo;
@@ -33,6 +35,7 @@ pub mod health;
 pub mod id;
 pub mod jsonapi;
 pub mod limits;
+pub mod loaded;
 pub mod oauth;
 pub mod resource;
 pub mod resources;

@@ -204,7 +204,14 @@ pub trait Upsert: Update {
     /// Reads `meta`.
     fn query(meta: &Object<'_, '_>) -> Option<Self::Query>;
 
-    /// Creates the resource at this place or updates the one that is found, or
+    /// The ids of those within the scope that it finds; `None` and faults when it
+    /// names what is not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn find(db: &mut Conn, scope: &Scope, query: &Self::Query, notes: &Notes) -> Result<Option<Vec<Id>>>;
+
+    /// Creates the resource at this place or updates the one that was found, or
     /// notes what stands against it.
     ///
     /// # Errors
@@ -213,6 +220,7 @@ pub trait Upsert: Update {
         db: &mut Conn,
         scope: &Scope,
         query: &Self::Query,
+        found: &[Id],
         item: &(String, Self::Changes),
         notes: &Notes,
     ) -> Result<Option<Self>>;

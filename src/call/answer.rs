@@ -72,7 +72,7 @@ pub struct ErrorDocument<'a> {
 impl<'a> ErrorDocument<'a> {
     /// The document of these faults.
     pub fn new(req_id: Uuid, errors: &'a [Fault]) -> Self {
-        Self { meta: Meta { req_id: req_id.to_string(), ..Meta::default() }, errors }
+        Self { meta: Meta::of(req_id), errors }
     }
 }
 

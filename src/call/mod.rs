@@ -104,7 +104,7 @@ impl Call {
 
     /// The `meta` that every answer has.
     pub fn meta(&self) -> Meta {
-        Meta { req_id: self.req_id.to_string(), ..Meta::default() }
+        Meta::of(self.req_id)
     }
 
     /// Runs queries for the caller that change nothing; again, when the
@@ -127,24 +127,25 @@ impl Call {
             .await
     }
 
-    /// Runs queries for the caller in one transaction.
+    /// Carries a write out for the caller, in one transaction, and answers with
+    /// what `show` makes of it. That happens afterwards, since others wait for the
+    /// transaction to end.
     ///
     /// # Errors
     /// 401 when the caller has no good token; whatever `work` fails with, and
     /// then nothing is stored.
-    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    pub async fn write<T, W, S>(&self, work: W, show: S) -> Result<Answer>
     where
         T: Send + 'static,
-        F: Fn(&mut Conn, &Scope) -> Result<T> + Send + 'static,
+        W: Fn(&mut Conn, &Scope) -> Result<T> + Send + 'static,
+        S: Fn(T) -> Result<Answer> + Send + 'static,
     {
         let caller = self.caller(true)?;
-        self.app
-            .pool
-            .write(move |db| {
-                let scope = caller.identify(db)?;
-                work(db, &scope)
-            })
-            .await
+        let write = move |db: &mut Conn| {
+            let scope = caller.identify(db)?;
+            work(db, &scope)
+        };
+        show(self.app.pool.write(write).await?)
     }
 
     /// Checks what can be checked of a write before its body is read. A large
@@ -270,7 +271,7 @@ pub async fn handle(
     let Found { place, path, id } = router.find(request.match_info().as_str());
     let operation = place.operation(request.method());
     let req_id = Uuid::new_v4();
-    let progress = Arc::new(Progress { req_id, ..Progress::default() });
+    let progress = Arc::new(Progress::of(req_id));
     let address = app.config.limits.trusted_proxies.client(&request);
     let limit = if operation.open { LARGE.min(app.config.body_limit) } else { app.config.body_limit };
     let known = || is_known(&request, &app, &progress);

@@ -27,6 +27,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// The beginning of a request.
+    pub fn of(req_id: Uuid) -> Self {
+        Self { req_id, ..Self::default() }
+    }
+
     /// The id of the client, once it is known.
     pub fn client(&self) -> Option<&str> {
         self.client.get().map(String::as_str)

@@ -31,6 +31,11 @@ impl Json {
         Self(value.to_owned())
     }
 
+    /// JSON that was just written.
+    pub fn from_text(text: String) -> Self {
+        Self(text)
+    }
+
     /// Reads the value back, without copying its texts.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::notes::Warning;
 use super::read::Members;
@@ -220,6 +221,13 @@ pub struct Meta {
     /// What of the request looks like a mistake.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
+}
+
+impl Meta {
+    /// That of an answer to this request.
+    pub fn of(req_id: Uuid) -> Self {
+        Self { req_id: req_id.to_string(), ..Self::default() }
+    }
 }
 
 /// A whole answer.

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::Form;
 use crate::call::{Answer, Call, ErrorDocument, JSON_API, error_answer, wants_json_api};
 use crate::error::{Error, Kind, Result};
-use crate::handlers::Loaded;
 use crate::jsonapi::answer::{Data, Document, Meta};
+use crate::loaded::Loaded;
 use crate::resources::token::Token;
 
 /// The members that RFC 6749 puts at the top of an answer.

@@ -13,9 +13,10 @@ use crate::call::{Answer, Call};
 use crate::db::schema::{clients, tokens};
 use crate::db::{Conn, Weight};
 use crate::error::{Error, Fault, Kind, Result};
-use crate::handlers::{Loaded, view};
+use crate::handlers::view;
 use crate::id::Id;
 use crate::limits::Attempt;
+use crate::loaded::Loaded;
 use crate::resources::token::Token;
 use crate::time::Instant;
 

@@ -22,6 +22,7 @@ mod check;
 mod cleared_relationships;
 mod clients;
 mod command_line;
+mod conditions;
 mod contract;
 mod cursors;
 mod cut_connections;

@@ -5,6 +5,7 @@ use super::{Patient, Query, Target, Targets};
 use crate::auth::Scope;
 use crate::db::Conn;
 use crate::error::{Error, Fault, Result};
+use crate::id::Id;
 use crate::jsonapi::{Items, Notes, Object, Patch};
 use crate::resource::{Create, Fetch, Update, Upsert, Written};
 use crate::resources::group;
@@ -30,17 +31,20 @@ impl Upsert for Patient {
         query.flatten()
     }
 
+    fn find(db: &mut Conn, scope: &Scope, query: &Query, notes: &Notes) -> Result<Option<Vec<Id>>> {
+        let wanted = Target::Query(query.clone());
+        let targets = Targets::look_up(db, scope, std::iter::once(&wanted))?;
+        Ok(targets.matches(scope, query, &notes.faults))
+    }
+
     fn upsert(
         db: &mut Conn,
         scope: &Scope,
         query: &Query,
+        found: &[Id],
         item: &(String, Changes),
         notes: &Notes,
     ) -> Result<Option<Self>> {
-        let wanted = Target::Query(query.clone());
-        let targets = Targets::look_up(db, scope, std::iter::once(&wanted))?;
-        let Some(found) = targets.matches(scope, query, &notes.faults) else { return Ok(None) };
-
         let mut changes = item.1.clone();
         let queried = Identifier {
             label: None,
@@ -51,7 +55,7 @@ impl Upsert for Patient {
         let is_queried = |known: &Identifier| known.system == queried.system && known.value == queried.value;
         let sent = changes.identifiers().iter().any(is_queried);
         let named = || query.groups.iter().flatten().cloned().map(group::Target::Named);
-        match found.as_slice() {
+        match found {
             [] => {
                 if !sent {
                     let holders = Holders::look_up(db, scope, [(&*queried.system, &*queried.value)])?;

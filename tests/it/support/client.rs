@@ -51,8 +51,24 @@ impl Client {
     }
 
     async fn write(&self, method: Method, path: &str, body: &Value) -> Response {
-        let request = self.request(method, path);
-        let request = request.insert_header(("Content-Type", "application/vnd.api+json")).set_payload(body.to_string());
+        self.send_with(method, path, &[], Some(body)).await
+    }
+
+    /// Sends a request with these headers.
+    pub async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Response {
+        let mut request = self.request(method, path);
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        if let Some(body) = body {
+            request = request.insert_header(("Content-Type", "application/vnd.api+json")).set_payload(body.to_string());
+        }
         self.send(request).await
     }
 

@@ -88,6 +88,16 @@ pub fn check(method: &Method, uri: &str, response: &Response) {
     let status = response.status.to_string();
     let documented = follow(&operation.definition["responses"][&status]);
     assert!(documented.is_object(), "{} does not document {status}: {}", operation.id, response.text);
+    for (name, header) in documented["headers"].as_object().into_iter().flatten() {
+        let (header, sent) = (follow(header), response.headers.contains_key(name));
+        let value = Value::from(response.header(name));
+        let fits = header["schema"]["type"] == "integer" || faults(name, &header["schema"], &value).is_empty();
+        assert!(if sent { fits } else { header["required"] != true }, "{} {status} has {name}: {value}", operation.id);
+    }
+    if documented["content"].is_null() {
+        assert_eq!(response.text, "", "{} documents no body with {status}", operation.id);
+        return;
+    }
     let media_type = response.header("content-type");
     let schema = &documented["content"][media_type]["schema"];
     assert!(schema.is_object(), "{} does not document {media_type:?} with {status}", operation.id);
