@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use diesel::prelude::*;
 
 use crate::auth::{Scope, Secret};
-use crate::db::schema::{client_groups, clients, coaches, groups, organizations, tokens};
+use crate::db::schema::{client_groups, clients, coaches, groups, idempotency_records, organizations, tokens};
 use crate::db::{Conn, insert_all};
 use crate::error::Result;
 use crate::id::Id;
@@ -137,6 +137,7 @@ impl Seed for Client {
     fn remove(db: &mut Conn, organization: Id) -> QueryResult<()> {
         let own = || clients::table.filter(clients::organization_id.eq(organization)).select(clients::id);
         diesel::delete(tokens::table.filter(tokens::client_id.eq_any(own()))).execute(db)?;
+        diesel::delete(idempotency_records::table.filter(idempotency_records::client_id.eq_any(own()))).execute(db)?;
         diesel::delete(client_groups::table.filter(client_groups::client_id.eq_any(own()))).execute(db)?;
         diesel::delete(clients::table.filter(clients::organization_id.eq(organization))).execute(db).map(drop)
     }

@@ -21,6 +21,9 @@ pub struct Config {
     /// Lifetime of refresh tokens, in seconds
     #[arg(long, env = "REFRESH_TOKEN_LIFETIME", default_value_t = 2_592_000, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=315_360_000))]
     pub refresh_token_lifetime: u32,
+    /// How long the answer to a write with an Idempotency-Key is kept, in seconds
+    #[arg(long, env = "IDEMPOTENCY_LIFETIME", default_value_t = 86_400, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=31_536_000))]
+    pub idempotency_lifetime: u32,
     /// Largest request body, in bytes
     #[arg(long, env = "BODY_LIMIT", default_value_t = 16 * 1024 * 1024, value_name = "BYTES")]
     pub body_limit: usize,

@@ -44,7 +44,8 @@ impl Error {
             Self::Doubtful(_) => vec![Fault::new(
                 Kind::Unavailable,
                 "The database was lost while it stored this write: it may or may not have been stored. Wait the seconds \
-                 that Retry-After names and look before you send it again.",
+                 that Retry-After names and look before you send it again; with an Idempotency-Key, send it again with \
+                 the same key.",
             )],
             error if error.is_unavailable() => vec![Fault::new(
                 Kind::Unavailable,
@@ -179,6 +180,8 @@ pub enum Kind {
     InvalidBodyParameter,
     /// A header is not of the form that it must have.
     MalformedHeader,
+    /// The key of a write belongs to another one.
+    KeyInUse,
     /// The resource is not what the client wants it to be.
     PreconditionFailed,
     /// The path is known, the method on it is not.
@@ -224,6 +227,7 @@ impl Kind {
                 (StatusCode::CONFLICT, Some("InvalidBodyParameter"), "Invalid body parameter")
             }
             Self::MalformedHeader => (StatusCode::BAD_REQUEST, Some("InvalidParameter"), "Malformed header"),
+            Self::KeyInUse => (StatusCode::CONFLICT, Some("InvalidParameter"), "Idempotency key in use"),
             Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, None, "Precondition failed"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, None, "Method not allowed"),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, None, "Not acceptable"),

@@ -5,8 +5,8 @@
 //! each verb, generic over the traits in [`resource`]. What a type is, what may
 //! be said of it and how it is stored is its one file in [`resources`].
 //!
-//! What it meets there: [`conditions`] are the headers by which clients change
-//! things together; [`loaded`] shows rows;
+//! What it meets there: [`conditions`] and [`idempotency`] are the headers by which
+//! clients change things together and repeat themselves; [`loaded`] shows rows;
 //! [`jsonapi`] knows documents and parameters and nothing of Twine; [`auth`] makes the [`auth::Scope`] that every query starts from;
 //! [`oauth`] issues the tokens; [`db`] runs the queries on SQLite or
 //! PostgreSQL. [`limits`] keeps one client from taking it all. [`error`] is the
@@ -33,6 +33,7 @@ pub mod error;
 pub mod handlers;
 pub mod health;
 pub mod id;
+pub mod idempotency;
 pub mod jsonapi;
 pub mod limits;
 pub mod loaded;

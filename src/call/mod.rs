@@ -28,8 +28,9 @@ pub use receive::wants_json_api;
 use crate::auth::{self, Scope, Scopes};
 use crate::config::Config;
 use crate::db::{Conn, Pool, Weight};
-use crate::error::{Fault, Kind, Result};
+use crate::error::{Error, Fault, Kind, Result};
 use crate::id::Id;
+use crate::idempotency::Once;
 use crate::jsonapi::Parameters;
 use crate::jsonapi::answer::Meta;
 use crate::limits::{Limits, Rate};
@@ -97,6 +98,11 @@ impl Call {
         self.request.headers()
     }
 
+    /// The query, as it was sent.
+    pub fn query(&self) -> &str {
+        self.request.query_string()
+    }
+
     /// The id in the path; `None` when it has a form that no resource has.
     pub fn path_id(&self) -> Option<Id> {
         Id::parse(&self.id)
@@ -128,8 +134,9 @@ impl Call {
     }
 
     /// Carries a write out for the caller, in one transaction, and answers with
-    /// what `show` makes of it. That happens afterwards, since others wait for the
-    /// transaction to end.
+    /// what `show` makes of it. With an `Idempotency-Key` that happens once, and
+    /// the answer is made and kept in the same transaction; otherwise it is made
+    /// afterwards, since others wait for the transaction to end.
     ///
     /// # Errors
     /// 401 when the caller has no good token; whatever `work` fails with, and
@@ -141,11 +148,20 @@ impl Call {
         S: Fn(T) -> Result<Answer> + Send + 'static,
     {
         let caller = self.caller(true)?;
+        let pool = &self.app.pool;
+        let Some(once) = Once::asked(self) else {
+            let write = move |db: &mut Conn| {
+                let scope = caller.identify(db)?;
+                work(db, &scope)
+            };
+            return show(pool.write(write).await?);
+        };
         let write = move |db: &mut Conn| {
             let scope = caller.identify(db)?;
-            work(db, &scope)
+            let once = once.as_ref().map_err(|fault| Error::from(fault.clone()))?;
+            once.carry_out(db, &scope, |db| show(work(db, &scope)?))
         };
-        show(self.app.pool.write(write).await?)
+        pool.write(write).await
     }
 
     /// Checks what can be checked of a write before its body is read. A large

@@ -13,8 +13,11 @@ use crate::resources::identifier::Identifier;
 /// Rows that are in memory at once.
 const PAGE: i64 = 1000;
 
+/// Whole answers that are in memory at once.
+const ANSWERS: i64 = 10;
+
 /// The columns that hold JSON, by table.
-const COLUMNS: [(&str, &[&str]); 8] = [
+const COLUMNS: [(&str, &[&str]); 9] = [
     ("patients", &["phone_numbers", "addresses", "identifiers", "archive_history", "statement", "groups", "coaches"]),
     ("patient_health_metrics", &["code", "value", "systolic", "diastolic", "unit"]),
     ("patient_plan_summaries", &["critical", "window_order"]),
@@ -23,6 +26,7 @@ const COLUMNS: [(&str, &[&str]); 8] = [
     ("health_question_definitions", &["format", "requirements"]),
     ("health_profile_answers", &["latest", "history"]),
     ("email_histories", &["status_times"]),
+    ("idempotency_records", &["body"]),
 ];
 
 /// Text that stands between the values of a row. JSON has it nowhere.
@@ -43,8 +47,9 @@ pub fn json(db: &mut Conn) -> Result<Finding> {
         let key = if table == "health_question_definitions" { "organization_id || '/' || id" } else { "id" };
         let texts: Vec<_> = columns.iter().map(|column| format!("coalesce({column}, 'null')")).collect();
         let texts = texts.join(&format!(" || '{SEPARATOR}' || "));
+        let page = if table == "idempotency_records" { ANSWERS } else { PAGE };
         let query =
-            format!("SELECT {key} AS key, {texts} AS texts FROM {table} WHERE {key} > $1 ORDER BY {key} LIMIT {PAGE}");
+            format!("SELECT {key} AS key, {texts} AS texts FROM {table} WHERE {key} > $1 ORDER BY {key} LIMIT {page}");
         let mut after = String::new();
         loop {
             let rows: Vec<Stored> = diesel::sql_query(&query).bind::<Text, _>(&after).load(db)?;

@@ -32,7 +32,7 @@ const fn joining(name: &'static str, id: &'static str, references: &'static [(&'
     Table { name, id, own: false, references }
 }
 
-const TABLES: [Table; 29] = [
+const TABLES: [Table; 30] = [
     table("organizations", &[]),
     table("groups", &[ORGANIZATION]),
     table("coaches", &[ORGANIZATION]),
@@ -40,6 +40,7 @@ const TABLES: [Table; 29] = [
     table("clients", &[ORGANIZATION]),
     joining("client_groups", "c.client_id || '/' || c.group_id", &[("client_id", "clients"), GROUP]),
     joining("tokens", "c.id", &[("client_id", "clients")]),
+    joining("idempotency_records", "c.id", &[("client_id", "clients")]),
     table("patients", &[ORGANIZATION]),
     joining("patient_groups", "c.patient_id || '/' || c.group_id", &[PATIENT, GROUP]),
     joining("patient_coaches", "c.patient_id || '/' || c.coach_id", &[PATIENT, ("coach_id", "coaches")]),

@@ -174,18 +174,27 @@ impl Conn {
     ///
     /// SQLite has one writer at a time anyway.
     pub fn serialize(&mut self, organization: Id) -> QueryResult<()> {
+        let fold = |number: i64, byte: u8| number.wrapping_mul(31).wrapping_add(i64::from(byte));
+        self.lock(organization.as_str().bytes().fold(0, fold))
+    }
+
+    /// Holds other transactions back that lock the same number, until this one ends.
+    pub fn lock(&mut self, number: i64) -> QueryResult<()> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(connection) => {
-                let key = organization
-                    .as_str()
-                    .bytes()
-                    .fold(0_i64, |key, byte| key.wrapping_mul(31).wrapping_add(i64::from(byte)));
-                diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
-                    .bind::<BigInt, _>(key)
-                    .execute(connection)
-                    .map(drop)
-            }
+            Self::Postgres(connection) => diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+                .bind::<BigInt, _>(number)
+                .execute(connection)
+                .map(drop),
+        }
+    }
+
+    /// The end of a query for rows to be changed that passes over those which
+    /// another transaction is changing.
+    pub fn skip_locked(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => "FOR UPDATE SKIP LOCKED",
         }
     }
 }

@@ -473,6 +473,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    idempotency_records (id) {
+        id -> Text,
+        client_id -> Text,
+        request -> Text,
+        scope -> Text,
+        status -> Integer,
+        etag -> Nullable<Text>,
+        body -> Text,
+        expires_at -> Timestamp,
+    }
+}
+
 diesel::joinable!(tokens -> clients (client_id));
 
 diesel::joinable!(reward_earnings -> rewards (reward_id));
@@ -487,6 +500,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     clients,
     client_groups,
     tokens,
+    idempotency_records,
     patients,
     patient_groups,
     patient_coaches,

@@ -15,6 +15,7 @@ use crate::db::{Conn, Weight};
 use crate::error::{Error, Fault, Kind, Result};
 use crate::handlers::view;
 use crate::id::Id;
+use crate::idempotency;
 use crate::limits::Attempt;
 use crate::loaded::Loaded;
 use crate::resources::token::Token;
@@ -92,6 +93,7 @@ pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
                 revoked_at: None,
             };
             forget_expired(db, &client.id, now)?;
+            idempotency::forget_expired(db, now, idempotency::MANY)?;
             diesel::insert_into(tokens::table).values(&row).execute(db)?;
             let groups = auth::groups_of(db, &client.id, &client.scope)?;
             let scope =

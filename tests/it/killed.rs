@@ -1,6 +1,7 @@
 //! `kill -9` while requests are carried out: what was acknowledged is there whole
 //! after a restart, everything else whole or not at all, and what is derived from
-//! it agrees. `KILL_ROUNDS` says how often each database goes through that.
+//! it agrees. What was sent with a key is sent again, and is then there once.
+//! `KILL_ROUNDS` says how often each database goes through that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -35,6 +36,10 @@ const WORTH: f64 = 0.01;
 struct Journal {
     /// By the unit of the measurements of a request: whether it was acknowledged.
     metrics: BTreeMap<String, bool>,
+    /// By the unit of the measurements of a request with a key: its answer.
+    repeatable: BTreeMap<String, Option<String>>,
+    /// The units of those that were sent again.
+    repeated: Vec<String>,
     /// By the name of a patient that was to be created.
     patients: BTreeMap<String, bool>,
     /// The last acknowledged name of a patient that is renamed again and again.
@@ -57,6 +62,22 @@ impl Sender {
         Some(())
     }
 
+    /// Imports with a key for each request, until the server dies; what it answered.
+    fn import_with_keys(&self, round: usize) -> BTreeMap<String, Option<String>> {
+        let mut answers = BTreeMap::new();
+        for number in 0.. {
+            let unit = format!("{round}k{number}");
+            let headers = with_key(&self.bearer, &unit);
+            let answer = Answer::of_dying(self.address, "POST", METRICS, &headers, &metrics(&unit));
+            let lost = answer.is_none();
+            answers.insert(unit, answer.map(|answer| answer.body().to_owned()));
+            if lost {
+                break;
+            }
+        }
+        answers
+    }
+
     /// Sends documents, numbered, until the server dies; the keys of those
     /// that were sent, and whether they were acknowledged.
     fn go_on<K: Ord>(
@@ -76,6 +97,12 @@ impl Sender {
         }
         sent
     }
+}
+
+const METRICS: &str = "/pub/patient_health_metric";
+
+fn with_key(bearer: &str, key: &str) -> String {
+    format!("{bearer}Idempotency-Key: {key}\r\n")
 }
 
 fn metrics(unit: &str) -> Value {
@@ -136,9 +163,10 @@ fn write_until_killed(mut server: Server, round: usize, journal: &mut Journal) {
                     let document = metrics(&unit);
                     Some((unit, document))
                 };
-                threads.spawn(move || sender.go_on("POST", "/pub/patient_health_metric", next))
+                threads.spawn(move || sender.go_on("POST", METRICS, next))
             })
             .into();
+        let repeatable = threads.spawn(move || sender.import_with_keys(round));
         let creations = threads.spawn(move || {
             sender.go_on("PUT", "/pub/patient", |number| {
                 let name = format!("new {round} {number}");
@@ -163,11 +191,29 @@ fn write_until_killed(mut server: Server, round: usize, journal: &mut Journal) {
         for import in imports {
             journal.metrics.extend(import.join().unwrap());
         }
+        journal.repeatable.extend(repeatable.join().unwrap());
         journal.patients.extend(creations.join().unwrap());
         journal.earnings.extend(earned.join().unwrap());
         let last = renamings.join().unwrap().into_iter().rfind(|(_, acknowledged)| *acknowledged);
         journal.renamed = last.map(|(name, _)| name).or(journal.renamed.take());
     });
+}
+
+/// Sends again what was sent with a key, and notes that it is there now. The
+/// number of requests that were stored, though nobody was told.
+fn repeat(server: &Server, journal: &mut Journal) -> usize {
+    let (bearer, mut untold) = (server.authorization(), 0);
+    for (unit, first) in std::mem::take(&mut journal.repeatable) {
+        let again = server.send("POST", METRICS, &with_key(&bearer, &unit), &metrics(&unit));
+        assert_eq!(again.status(), 200, "{}", again.body());
+        let replayed = again.head().contains("idempotency-replayed: true");
+        match first {
+            Some(first) => assert!(replayed && again.body() == first, "{unit}: {first}\n{}", again.body()),
+            None => untold += usize::from(replayed),
+        }
+        journal.repeated.push(unit);
+    }
+    untold
 }
 
 fn text(value: &Value) -> String {
@@ -207,7 +253,7 @@ fn check_metrics(server: &Server, bearer: &str, journal: &Journal) {
         *of_patient.entry(text(&metric["relationships"]["patient"]["data"]["id"])).or_default() += 1;
         *of_unit.entry(metric["attributes"]["unit"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
     }
-    for (unit, acknowledged) in &journal.metrics {
+    for (unit, acknowledged) in journal.metrics.iter().chain(journal.repeated.iter().map(|unit| (unit, &true))) {
         let stored = of_unit.get(unit).copied().unwrap_or_default();
         assert!(stored == TOGETHER || (stored == 0 && !acknowledged), "{stored} of {unit}");
     }
@@ -295,11 +341,13 @@ fn what_was_acknowledged_before_a_kill_is_there_whole_and_the_rest_whole_or_not_
         eprintln!("on {}", database.name());
         let operator = Operator::of(&database);
         let serve = ["serve", "--bind", "127.0.0.1:0"];
-        let mut journal = Journal::default();
+        let (mut journal, mut untold) = (Journal::default(), 0);
         for round in 0..rounds {
             write_until_killed(Server::start(&operator, &serve), round, &mut journal);
             settle(&database);
-            check(&Server::start(&operator, &serve), &journal);
+            let server = Server::start(&operator, &serve);
+            untold += repeat(&server, &mut journal);
+            check(&server, &journal);
         }
         let acknowledged = |all: Vec<&bool>| all.into_iter().filter(|acknowledged| **acknowledged).count();
         let counts = [
@@ -313,6 +361,8 @@ fn what_was_acknowledged_before_a_kill_is_there_whole_and_the_rest_whole_or_not_
             journal.patients.len(),
             journal.earnings.len()
         );
-        assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+        let repeated = journal.repeated.len();
+        eprintln!("sent again with a key: {repeated}, stored without a word before the kill: {untold}");
+        assert!(counts.iter().all(|count| *count > 0) && repeated > rounds, "{counts:?} {repeated}");
     }
 }

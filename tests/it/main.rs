@@ -37,6 +37,7 @@ mod group_scope;
 mod groups;
 mod health;
 mod health_profiles;
+mod idempotency;
 mod identifiers;
 mod killed;
 mod limits;

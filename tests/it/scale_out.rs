@@ -132,6 +132,25 @@ fn what_is_unique_is_unique_across_gateways() {
 }
 
 #[test]
+fn a_write_with_a_key_is_carried_out_once_whichever_gateway_it_reaches() {
+    let Some(gateways) = Gateways::start() else { return };
+    let bearer = gateways.next().authorization();
+    let headers = format!("{bearer}Idempotency-Key: scale-3\r\n");
+    let group = json!({"data": {"type": "group", "attributes": {"name": "Once"}}});
+    let created = gateways.send_at_once(9, "POST", "/pub/group", &headers, &group);
+    assert!(created.iter().all(|answer| answer.status() == 201 && answer.body() == created[0].body()));
+    let replayed = |answer: &&Answer| answer.head().contains("idempotency-replayed: true");
+    assert_eq!(created.iter().filter(replayed).count(), 8);
+
+    // Their tags are the same, too.
+    let path = format!("/pub/group/{}", created[0].json()["data"]["id"].as_str().unwrap());
+    let tag = |head: &str| head.lines().find(|line| line.starts_with("etag: ")).unwrap().to_owned();
+    for server in &gateways.servers {
+        assert_eq!(tag(server.get(&path, &bearer).head()), tag(created[0].head()));
+    }
+}
+
+#[test]
 fn a_budget_is_not_overdrawn_across_gateways() {
     let Some(gateways) = Gateways::start() else { return };
     let bearer = gateways.next().authorization();

@@ -192,6 +192,10 @@ impl Answer {
         &self.head
     }
 
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}\r\n\r\n{}", self.head, self.body))
     }
