@@ -2,6 +2,7 @@
 //! global.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
@@ -15,6 +16,12 @@ pub struct Config {
     /// Address and port to listen on
     #[arg(long, env = "BIND", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub bind: SocketAddr,
+    /// Certificate to serve HTTPS with, its issuers after it, as PEM; without one, plain HTTP is served
+    #[arg(long, env = "TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, as PEM
+    #[arg(long, env = "TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Lifetime of access tokens, in seconds
     #[arg(long, env = "TOKEN_LIFETIME", default_value_t = 3600, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=31_536_000))]
     pub token_lifetime: u32,
@@ -45,6 +52,13 @@ pub struct Config {
     /// What one request, client or address may take
     #[command(flatten)]
     pub limits: LimitsConfig,
+}
+
+impl Config {
+    /// The URL of a gateway that listens there.
+    pub fn url(&self, address: SocketAddr) -> String {
+        format!("{}://{address}", if self.tls_cert.is_some() { "https" } else { "http" })
+    }
 }
 
 /// Where the data is. Every command takes these.

@@ -1,8 +1,6 @@
 //! The demo: two organizations of invented people, with credentials that
 //! everybody knows.
 
-use std::net::SocketAddr;
-
 use diesel::prelude::*;
 use serde::Deserialize;
 
@@ -101,10 +99,10 @@ pub fn open_doors(db: &mut Conn) -> Result<Vec<String>> {
     Ok(open.select(clients::id).order(clients::id).load(db)?)
 }
 
-/// The shell assignments of `demo --print-env`.
-pub fn environment(bind: SocketAddr, [demo, stranger]: &[Credentials; 2]) -> String {
+/// The shell assignments of `demo --print-env`, of a gateway at this URL.
+pub fn environment(gateway: &str, [demo, stranger]: &[Credentials; 2]) -> String {
     let pairs = [
-        ("BASE_URL", base_url(bind)),
+        ("BASE_URL", format!("{gateway}/pub")),
         ("CLIENT_ID", demo.client_id.clone()),
         ("CLIENT_SECRET", demo.client_secret.clone()),
         ("ORG_ID", demo.organization.clone()),
@@ -116,9 +114,9 @@ pub fn environment(bind: SocketAddr, [demo, stranger]: &[Credentials; 2]) -> Str
 }
 
 /// What is printed when the demo starts, with the page at `/docs` or without.
-pub fn welcome(bind: SocketAddr, docs: bool, [demo, _]: &[Credentials; 2]) -> String {
-    let base = base_url(bind);
-    let page = if docs { format!("To read and try it in a browser: http://{bind}/docs\n") } else { String::new() };
+pub fn welcome(gateway: &str, docs: bool, [demo, _]: &[Credentials; 2]) -> String {
+    let base = format!("{gateway}/pub");
+    let page = if docs { format!("To read and try it in a browser: {gateway}/docs\n") } else { String::new() };
     let Credentials { organization, group, client_id, client_secret } = demo;
     format!(
         r#"
@@ -136,8 +134,4 @@ curl -g -H "Authorization: Bearer $TOKEN" "{base}/patient?filter[organization]={
 
 "#
     )
-}
-
-fn base_url(bind: SocketAddr) -> String {
-    format!("http://{bind}/pub")
 }

@@ -1,6 +1,6 @@
 //! A host for clients of the discontinued Twine (Fitbit Plus) public API.
 //!
-//! A request's way in: [`server`] listens; [`router`] finds the way in [`routes`], the one table of
+//! A request's way in: [`server`] listens, with [`tls`] or without; [`router`] finds the way in [`routes`], the one table of
 //! operations; [`call`] reads the request and [`handlers`] has one function for
 //! each verb, generic over the traits in [`resource`]. What a type is, what may
 //! be said of it and how it is stored is its one file in [`resources`].
@@ -45,3 +45,4 @@ pub mod routes;
 pub mod seed;
 pub mod server;
 pub mod time;
+pub mod tls;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::pin::pin;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use futures_util::future::select;
 
 use crate::call::{App, handle};
 use crate::routes;
+use crate::tls::serve::Identity;
 
 /// The application, as it is served and as it is tested.
 pub fn app(
@@ -81,12 +83,13 @@ impl Stop {
     }
 }
 
-/// Serves until told to stop. Then new connections are refused and requests in
-/// flight are finished, for as long as the configuration allows.
+/// Serves until told to stop, with TLS where there is a certificate. Then new
+/// connections are refused and requests in flight are finished, for as long as the
+/// configuration allows.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, shared: App, stop: Stop) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, identity: Option<Arc<Identity>>, shared: App, stop: Stop) -> io::Result<()> {
     let (workers, timeout, limits) = (workers(&shared), shared.config.shutdown_timeout, &shared.config.limits);
     let (head_timeout, keep_alive) = (limits.head_timeout, limits.keep_alive);
     // The framework has them for each worker.
@@ -97,9 +100,15 @@ pub async fn serve(listener: TcpListener, shared: App, stop: Stop) -> io::Result
         .shutdown_timeout(timeout)
         .client_request_timeout(Duration::from_secs(head_timeout))
         .keep_alive(Duration::from_secs(keep_alive))
-        .max_connections(connections)
-        .listen(listener)?
-        .run();
+        .max_connections(connections);
+    let server = match identity {
+        Some(identity) => {
+            let acceptance = identity.acceptance().map_err(io::Error::other)?;
+            rt::spawn(identity.follow());
+            server.listen_rustls_0_23(listener, acceptance)?.run()
+        }
+        None => server.listen(listener)?.run(),
+    };
     let handle = server.handle();
     rt::spawn(async move {
         stop.wait().await;

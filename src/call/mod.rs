@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{self, Duration};
 
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::rt::time::timeout;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
@@ -318,7 +318,13 @@ pub async fn handle(
         answer.status.as_u16(),
         began.elapsed().as_secs_f64() * 1000.0,
     );
-    answer.respond(req_id)
+    let mut response = answer.respond(req_id);
+    if request.app_config().secure() {
+        // A browser that was here over TLS never comes without it.
+        let year = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
 }
 
 /// Whether a request has a good token.

@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -26,6 +27,7 @@ use crate::resources::organization::Organization;
 use crate::seed::{self, Loading, Report, Seed, Seeded};
 use crate::server::{self, Stop};
 use crate::time::{Clock, Instant};
+use crate::tls::serve::Identity;
 
 pub(super) async fn run(mut cli: super::Cli) -> Outcome<()> {
     match cli.command {
@@ -120,22 +122,24 @@ async fn serve(config: Config, database: &DatabaseConfig, may_migrate: bool) -> 
             )));
         }
     }
-    let listener = listen(&config)?;
-    let (bound, stop) = (listener.local_addr()?, Stop::listen()?);
-    log::info!("serving http://{bound}/pub from {}", redact(&database.database_url));
-    Ok(server::serve(listener, App::new(config, pool, Clock::System), stop).await?)
+    let (listener, identity) = listen(&config)?;
+    let (gateway, stop) = (config.url(listener.local_addr()?), Stop::listen()?);
+    log::info!("serving {gateway}/pub from {}", redact(&database.database_url));
+    Ok(server::serve(listener, identity, App::new(config, pool, Clock::System), stop).await?)
 }
 
-fn listen(config: &Config) -> Outcome<TcpListener> {
-    TcpListener::bind(config.bind).map_err(|error| {
+fn listen(config: &Config) -> Outcome<(TcpListener, Option<Arc<Identity>>)> {
+    let identity = Identity::of(config).map_err(Failure::Refused)?;
+    let listener = TcpListener::bind(config.bind).map_err(|error| {
         Failure::Refused(format!("cannot listen on {}: {error}; choose another with --bind", config.bind))
-    })
+    })?;
+    Ok((listener, identity))
 }
 
 async fn run_demo(config: Config, database: &DatabaseConfig, print_env: bool, reset: bool) -> Outcome<()> {
     let credentials = demo::credentials()?;
     if print_env {
-        return say(&demo::environment(config.bind, &credentials));
+        return say(&demo::environment(&config.url(config.bind), &credentials));
     }
     if !config.bind.ip().is_loopback() {
         return Err(Failure::Refused(format!(
@@ -144,7 +148,7 @@ async fn run_demo(config: Config, database: &DatabaseConfig, print_env: bool, re
             config.bind
         )));
     }
-    let listener = listen(&config)?;
+    let (listener, identity) = listen(&config)?;
     let pool = open(database, true).await?;
     let (now, stop) = (Clock::System.now(), Stop::listen()?);
     let reports = pool.write(move |db| demo::load(db, reset, now)).await?;
@@ -152,9 +156,9 @@ async fn run_demo(config: Config, database: &DatabaseConfig, print_env: bool, re
     say(&format!(
         "{}\n{}",
         reports.iter().map(describe).collect::<Vec<_>>().join("\n"),
-        demo::welcome(listener.local_addr()?, config.docs, &credentials)
+        demo::welcome(&config.url(listener.local_addr()?), config.docs, &credentials)
     ))?;
-    Ok(server::serve(listener, App::new(config, pool, Clock::System), stop).await?)
+    Ok(server::serve(listener, identity, App::new(config, pool, Clock::System), stop).await?)
 }
 
 async fn seed_files(pool: &Pool, files: Vec<PathBuf>, loading: Loading) -> Outcome<()> {

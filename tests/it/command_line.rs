@@ -15,18 +15,20 @@ use tempfile::TempDir;
 use crate::support::{Database, TestApp, each, on_each_database};
 
 /// The settings that the environment of a test run may hold.
-const VARIABLES: [&str; 23] = [
+const VARIABLES: [&str; 27] = [
     "BIND",
     "BODY_LIMIT",
     "CLIENT_RATE",
     "DATABASE_CONNECTIONS",
     "DATABASE_PATIENCE",
+    "DATABASE_REPLICA_URL",
     "DATABASE_URL",
     "DOCS",
     "FAILED_ATTEMPTS",
     "FAILED_ATTEMPTS_PER_ADDRESS",
     "HEAD_LIMIT",
     "HEAD_TIMEOUT",
+    "IDEMPOTENCY_LIFETIME",
     "KEEP_ALIVE",
     "MAX_CONNECTIONS",
     "MAX_REQUESTS",
@@ -35,6 +37,8 @@ const VARIABLES: [&str; 23] = [
     "RUST_LOG",
     "SHUTDOWN_TIMEOUT",
     "TARGET_LIMIT",
+    "TLS_CERT",
+    "TLS_KEY",
     "TOKEN_LIFETIME",
     "TRUSTED_PROXIES",
     "TWINE_WEB_APP",

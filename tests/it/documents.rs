@@ -37,7 +37,7 @@ fn the_readme_lists_every_setting_with_its_variable_and_default() {
 #[test]
 fn the_readme_shows_the_demos_credentials_and_first_request() {
     let credentials = demo::credentials().unwrap();
-    let welcome = demo::welcome("127.0.0.1:8080".parse().unwrap(), true, &credentials);
+    let welcome = demo::welcome("http://127.0.0.1:8080", true, &credentials);
     for line in welcome.lines().filter(|line| line.starts_with("TOKEN=") || line.starts_with("curl")) {
         assert!(README.contains(line), "README.md lacks the line {line}");
     }

@@ -67,6 +67,7 @@ mod serving;
 mod sorting;
 mod support;
 mod tenancy;
+mod tls;
 mod tokens;
 mod transport;
 mod upsert;

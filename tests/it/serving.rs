@@ -53,7 +53,7 @@ impl Server {
         let (address, said, watch) = (([127, 0, 0, 1], 0).into(), String::new(), watch(&process));
         let mut server = Self { process, address, log, out, said, _watch: watch };
         let place = if arguments[0] == "demo" { server.printed("  client id") } else { server.logged("serving http") };
-        let (_, place) = place.split_once("http://").expect("an address");
+        let (_, place) = place.split_once("://").expect("an address");
         server.address = place.split_once("/pub").expect("a base URL").0.parse().expect("an address");
         server
     }
@@ -108,7 +108,7 @@ impl Server {
         format!("Authorization: Bearer {}\r\n", answer.json()["access_token"].as_str().unwrap())
     }
 
-    fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
@@ -163,7 +163,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn read(mut connection: TcpStream) -> Self {
+    pub fn read(mut connection: impl Read) -> Self {
         let mut text = String::new();
         connection.read_to_string(&mut text).expect("an answer, and the end of the connection");
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));

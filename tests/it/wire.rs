@@ -32,8 +32,12 @@ async fn on_each_served(test: impl AsyncFn(&Served)) {
         let token = app.organization().await.token.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let server =
-            rt::spawn(retwine::server::serve(listener, app.app.clone(), retwine::server::Stop::listen().unwrap()));
+        let server = rt::spawn(retwine::server::serve(
+            listener,
+            None,
+            app.app.clone(),
+            retwine::server::Stop::listen().unwrap(),
+        ));
         test(&Served { app, address, token, server }).await;
     }
 }

@@ -4,6 +4,7 @@
 //! `schema/openapi.yaml` on the way.
 
 mod browser;
+mod certificates;
 mod client;
 mod contract;
 mod database;
@@ -27,6 +28,7 @@ use retwine::demo::{self, Credentials};
 use retwine::time::{Clock, Instant};
 
 pub use browser::Browser;
+pub use certificates::{Authority, Certificate};
 pub use client::{Client, Response};
 pub use contract::{Operation, faults, follow, operation, operations};
 pub use database::{Database, each};
