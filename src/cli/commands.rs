@@ -68,6 +68,9 @@ pub(super) async fn run(mut cli: super::Cli) -> Outcome<()> {
 
 fn connect(config: &DatabaseConfig) -> Outcome<Pool> {
     let target = Target::parse(&config.database_url).map_err(Failure::Refused)?;
+    if let Some(warning) = target.warning() {
+        log::warn!("{warning}");
+    }
     Pool::open(&target, config.pool_options()).map_err(|error| {
         Failure::OutOfReach(format!(
             "{error} (the database URL is {}; see --database-url)",

@@ -18,6 +18,7 @@ mod pool;
 mod range;
 mod replica;
 pub mod schema;
+mod tunnel;
 pub mod views;
 mod writer;
 
@@ -40,6 +41,7 @@ pub use one_of::{OneOf, one_of};
 pub use page::{KeyValue, Page, Paging, Sort, SortKey, SortValue, Window, approach, load_page, load_rows};
 pub use pool::{Pool, PoolOptions, Weight};
 pub use range::Within;
+use tunnel::Tunnel;
 
 use crate::config::{redact, redact_within};
 use crate::id::Id;
@@ -83,12 +85,24 @@ impl Target {
             return Ok(Self::Sqlite(file.into()));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Postgres(with_timeouts(url)));
+            let url = with_timeouts(url);
+            Tunnel::asked_for(&url)?;
+            return Ok(Self::Postgres(url));
         }
         let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
         Err(format!(
             "the database URL's scheme {scheme:?} is not one of sqlite, postgres: write sqlite:FILE or \
              postgres://user:password@host/database"
+        ))
+    }
+
+    /// What an operator should know of this target although it works.
+    pub fn warning(&self) -> Option<String> {
+        let Self::Postgres(url) = self else { return None };
+        let host = tunnel::unencrypted(url)?;
+        Some(format!(
+            "the connections to PostgreSQL on {host} are not encrypted; say sslmode=verify-full and sslrootcert=FILE in \
+             the database URL, or sslmode=disable if the network in between is your own"
         ))
     }
 }
@@ -124,7 +138,11 @@ pub fn connect(target: &Target) -> ConnectionResult<Conn> {
             Ok(Conn::Sqlite(connection))
         }
         Target::Postgres(url) => {
-            let mut connection = PgConnection::establish(url).map_err(|error| match error {
+            let connection = match Tunnel::asked_for(url).map_err(ConnectionError::InvalidConnectionUrl)? {
+                Some(tunnel) => tunnel.connect(),
+                None => PgConnection::establish(url),
+            };
+            let mut connection = connection.map_err(|error| match error {
                 ConnectionError::BadConnection(cause) => ConnectionError::BadConnection(redact_within(&cause, url)),
                 other => other,
             })?;

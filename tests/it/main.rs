@@ -56,6 +56,7 @@ mod patient_groups;
 mod patients;
 mod people;
 mod plans;
+mod postgresql_over_tls;
 mod queries;
 mod results;
 mod reward_programs;

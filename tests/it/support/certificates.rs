@@ -28,6 +28,10 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap())
     }
 
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
     /// Those who trust nobody but this one.
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
@@ -37,9 +41,16 @@ impl Authority {
 
     /// A certificate for this name.
     pub fn issue(&self, name: &str) -> Certificate {
+        self.issue_until(name, 2100)
+    }
+
+    /// A certificate for this name that expires as this year begins.
+    pub fn issue_until(&self, name: &str, year: i32) -> Certificate {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
         parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
         let certificate = parameters.signed_by(&key, &self.0).unwrap();
         Certificate { chain: certificate.pem(), key: key.serialize_pem() }
     }

@@ -5,6 +5,7 @@
 //! folder, from whatever binaries are installed. Without any, its half of each
 //! test is left out and says so; with `REQUIRE_POSTGRES=1` that is a failure.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -98,7 +99,7 @@ impl Database {
     }
 }
 
-fn fill(target: &Target) {
+pub(super) fn fill(target: &Target) {
     let mut db = connect(target).expect("the template opens");
     migrate(&mut db).expect("the template is migrated");
     let now = retwine::time::Instant::parse(super::NOW).unwrap();
@@ -109,29 +110,34 @@ fn fill(target: &Target) {
     }
 }
 
-static CLUSTER: LazyLock<Option<Cluster>> = LazyLock::new(|| {
-    let cluster = Cluster::start();
-    let required = env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
-    match cluster {
-        Ok(cluster) => Some(cluster),
-        Err(cause) if required => panic!("REQUIRE_POSTGRES=1, but there is none: {cause}"),
-        Err(cause) => {
-            eprintln!("PostgreSQL is skipped: {cause}");
-            None
-        }
-    }
-});
+static CLUSTER: LazyLock<Option<Cluster>> = LazyLock::new(|| Cluster::start("", "", &[]));
 
 /// A PostgreSQL server of this test run.
-struct Cluster {
+pub(super) struct Cluster {
     folder: PathBuf,
+    /// What its URLs say of its port: nothing, or `:PORT`.
+    port: String,
     /// A shell that waits for its standard input to close, which it does when
     /// this process ends in whatever way, and then stops the server.
     _guard: Child,
 }
 
 impl Cluster {
-    fn start() -> Result<Self, String> {
+    /// Starts one with these settings and files of its own; `None` where there is
+    /// no PostgreSQL.
+    pub(super) fn start(port: &str, settings: &str, files: &[(&str, &str)]) -> Option<Self> {
+        let required = env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
+        match Self::try_start(port, settings, files) {
+            Ok(cluster) => Some(cluster),
+            Err(cause) if required => panic!("REQUIRE_POSTGRES=1, but there is none: {cause}"),
+            Err(cause) => {
+                eprintln!("PostgreSQL is skipped: {cause}");
+                None
+            }
+        }
+    }
+
+    fn try_start(port: &str, settings: &str, files: &[(&str, &str)]) -> Result<Self, String> {
         let binaries = binaries().ok_or("no initdb in PATH or below /usr/lib/postgresql")?;
         let folder = TempDir::new().map_err(|error| error.to_string())?.keep();
         let owner = unprivileged();
@@ -145,9 +151,17 @@ impl Cluster {
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
+        for (name, text) in files {
+            let file = data.join(name);
+            fs::write(&file, text).map_err(|error| error.to_string())?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).map_err(|error| error.to_string())?;
+            if let Some((user, group)) = owner {
+                std::os::unix::fs::chown(&file, Some(user), Some(group)).map_err(|error| error.to_string())?;
+            }
+        }
         let script = format!(
             "'{}' -D '{}' -k '{}' -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-             -c max_connections=300 >server.log 2>&1 </dev/null & read _; kill -INT $!; wait; cd /; rm -rf '{}'",
+             -c max_connections=300 {settings} >server.log 2>&1 </dev/null & read _; kill -INT $!; wait; cd /; rm -rf '{}'",
             binaries.join("postgres").display(),
             data.display(),
             folder.display(),
@@ -161,7 +175,7 @@ impl Cluster {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let guard = as_user(&mut shell, owner).spawn().map_err(|error| error.to_string())?;
-        let cluster = Self { folder, _guard: guard };
+        let cluster = Self { folder, port: port.to_owned(), _guard: guard };
         cluster.wait()?;
         Ok(cluster)
     }
@@ -177,12 +191,12 @@ impl Cluster {
         }
     }
 
-    fn target(&self, database: &str) -> Target {
+    pub(super) fn target(&self, database: &str) -> Target {
         let folder = self.folder.display().to_string().replace('/', "%2F");
-        Target::Postgres(format!("postgres://retwine@{folder}/{database}"))
+        Target::Postgres(format!("postgres://retwine@{folder}{}/{database}", self.port))
     }
 
-    fn create(&self, name: &str, template: &str) {
+    pub(super) fn create(&self, name: &str, template: &str) {
         // One at a time: a template must not be in use.
         static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
         let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -9,6 +9,7 @@ mod client;
 mod contract;
 mod database;
 mod queries;
+mod secure;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use client::{Client, Response};
 pub use contract::{Operation, faults, follow, operation, operations};
 pub use database::{Database, each};
 pub use queries::counted;
+pub use secure::SecureServer;
 
 /// The time at which tests begin.
 pub const NOW: &str = "2026-03-02T09:30:00.000Z";

@@ -1,0 +1,76 @@
+//! PostgreSQL over TLS.
+//!
+//! The libpq in this program knows no TLS: with it, building would need OpenSSL.
+//! Where the URL asks for TLS, this program makes the TLS connection itself, and
+//! libpq speaks through it by way of a socket in a folder that only this user
+//! can enter, and that is gone as soon as libpq has come. Each connection has a
+//! tunnel of its own, a thread that ends with it: nothing is shared, and the
+//! files of certificates are read anew for each.
+//!
+//! [`place`] reads what the URL says, [`trust`] decides whom to believe, [`relay`]
+//! carries the bytes.
+
+mod place;
+mod relay;
+mod trust;
+
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use diesel::pg::PgConnection;
+use diesel::{Connection as _, ConnectionError, ConnectionResult};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::ClientConfig;
+
+pub use place::unencrypted;
+use place::{End, Network};
+use relay::Relay;
+use trust::Trust;
+
+/// What a URL says about connections by TLS.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// Where a server may be, in the order in which they are tried.
+    ends: Vec<End>,
+    trust: Trust,
+    /// The client's certificate and its key.
+    client: Option<(PathBuf, PathBuf)>,
+    network: Network,
+    /// The URL without all this, up to where a parameter can follow.
+    rest: String,
+}
+
+impl Tunnel {
+    /// Connects to the first server that lets it.
+    ///
+    /// # Errors
+    /// When none does; what each of them said.
+    pub fn connect(&self) -> ConnectionResult<PgConnection> {
+        let config = trust::config(&self.trust, self.client.as_ref()).map_err(ConnectionError::BadConnection)?;
+        let mut causes = Vec::new();
+        for end in &self.ends {
+            match self.connect_to(end, &config) {
+                Ok(connection) => return Ok(connection),
+                Err(cause) => causes.push(format!("{end}: {cause}")),
+            }
+        }
+        Err(ConnectionError::BadConnection(causes.join("; ")))
+    }
+
+    fn connect_to(&self, end: &End, config: &Arc<ClientConfig>) -> Result<PgConnection, String> {
+        let (ready, outcome) = mpsc::channel();
+        let relay = Relay { end: end.clone(), config: config.clone(), network: self.network, ready };
+        let thread = thread::Builder::new().name("postgresql tls".into());
+        thread.spawn(move || relay.run()).map_err(|error| format!("no thread can be started: {error}"))?;
+        let folder = outcome.recv().map_err(|_| "the tunnel broke".to_owned())??;
+        let folder = folder.to_str().ok_or("the folder for temporary files has no name in UTF-8")?;
+        let place = utf8_percent_encode(folder, NON_ALPHANUMERIC);
+        // Without an empty address, the one that the environment may name would be taken.
+        let url = format!("{}host={place}&port={}&hostaddr=&sslmode=disable", self.rest, end.port);
+        PgConnection::establish(&url).map_err(|error| {
+            let prefix = format!("connection to server on socket \"{folder}/.s.PGSQL.{}\" failed: ", end.port);
+            error.to_string().replace(&prefix, "")
+        })
+    }
+}
