@@ -66,6 +66,7 @@ mod seed_as_of;
 mod seed_files;
 mod serving;
 mod sorting;
+mod strangers;
 mod support;
 mod tenancy;
 mod tls;
