@@ -134,10 +134,22 @@ impl Resource for Patient {
 }
 
 fn visible<'q>(scope: &Scope) -> patients::BoxedQuery<'q, Backend> {
+    within(scope, None)
+}
+
+/// Those within the scope; the one of an id, where one is given. For that one
+/// SQLite would make a list of all patients of the groups, and only when somebody
+/// has the id: a client could tell by the time whether an id is another's.
+fn within<'q>(scope: &Scope, id: Option<Id>) -> patients::BoxedQuery<'q, Backend> {
     let mine = rows_of(patients::table).filter(patients::organization_id.eq(scope.organization)).into_boxed();
-    match &scope.groups {
-        None => mine,
-        Some(ids) => mine.filter(patients::id.eq_any(of_groups(ids.iter().copied()))),
+    match (&scope.groups, id) {
+        (None, None) => mine,
+        (None, Some(id)) => mine.filter(patients::id.eq(id)),
+        (Some(ids), None) => mine.filter(patients::id.eq_any(of_groups(ids.iter().copied()))),
+        (Some(ids), Some(id)) => {
+            let its_own = of_groups(ids.iter().copied()).filter(patient_groups::patient_id.eq(id));
+            mine.filter(patients::id.eq(id)).filter(patients::id.eq_any(its_own))
+        }
     }
 }
 
@@ -150,7 +162,7 @@ pub fn of_groups(
 
 impl Fetch for Patient {
     fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
-        visible(scope).filter(patients::id.eq(id)).first(db).optional()?.ok_or_else(|| Fault::not_found().into())
+        within(scope, Some(id)).first(db).optional()?.ok_or_else(|| Fault::not_found().into())
     }
 }
 
