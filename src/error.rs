@@ -131,8 +131,9 @@ fn is_lost(error: &diesel::result::Error) -> bool {
     }
 }
 
-/// What the databases say, in words only, when others are in the way.
-const BUSY: [&str; 2] = ["database is locked", "canceling statement due to"];
+/// What the databases say, in words only, when others are in the way, or a file
+/// may not be written to.
+const BUSY: [&str; 3] = ["database is locked", "canceling statement due to", "attempt to write a readonly database"];
 
 /// What PostgreSQL and its library say, in words only, of a dead connection.
 const LOST: [&str; 7] = [

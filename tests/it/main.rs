@@ -27,6 +27,7 @@ mod contract;
 mod cursors;
 mod cut_connections;
 mod database_in_use;
+mod disk;
 mod docs;
 mod docs_in_a_browser;
 mod documents;

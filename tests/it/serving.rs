@@ -44,15 +44,20 @@ impl Server {
     /// The same, with this log.
     pub fn start_logging(operator: &Operator, arguments: &[&str], log: &str) -> Self {
         let mut command = operator.command(arguments);
-        command.args(["--shutdown-timeout", "10", "--workers", "2"]);
         command.env("RUST_LOG", log);
+        Self::start_with(command, arguments[0] == "demo")
+    }
+
+    /// Starts it by a command of one's own.
+    pub fn start_with(mut command: Command, is_demo: bool) -> Self {
+        command.args(["--shutdown-timeout", "10", "--workers", "2"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("the program starts");
         let log = BufReader::new(process.stderr.take().unwrap());
         let out = BufReader::new(process.stdout.take().unwrap());
         let (address, said, watch) = (([127, 0, 0, 1], 0).into(), String::new(), watch(&process));
         let mut server = Self { process, address, log, out, said, _watch: watch };
-        let place = if arguments[0] == "demo" { server.printed("  client id") } else { server.logged("serving http") };
+        let place = if is_demo { server.printed("  client id") } else { server.logged("serving http") };
         let (_, place) = place.split_once("://").expect("an address");
         server.address = place.split_once("/pub").expect("a base URL").0.parse().expect("an address");
         server
@@ -113,10 +118,6 @@ impl Server {
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
-    pub fn id(&self) -> u32 {
-        self.process.id()
-    }
-
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -133,7 +134,7 @@ impl Server {
     }
 
     /// Waits until it ends by itself; its exit code.
-    fn ended(&mut self) -> Option<i32> {
+    pub fn ended(&mut self) -> Option<i32> {
         self.process.wait().unwrap().code()
     }
 }
