@@ -252,5 +252,8 @@ mod tests {
             "postgres://h/d?tcp_user_timeout=1&sslmode=disable&connect_timeout=60&keepalives_idle=10\
              &keepalives_interval=5&keepalives_count=3"
         );
+        // A primary and its standby.
+        let both = "postgresql://u:p@a:5432,b:5433/d?host=a,b&target_session_attrs=read-write";
+        assert!(parsed(both).starts_with(&format!("{both}&connect_timeout=5&")), "{}", parsed(both));
     }
 }

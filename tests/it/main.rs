@@ -34,6 +34,7 @@ mod documents;
 mod email_histories;
 mod errors;
 mod examples;
+mod failover;
 mod group_scope;
 mod groups;
 mod health;

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{env, fs, io, thread};
 
 use diesel::connection::SimpleConnection;
 use retwine::db::{Conn, Pool, PoolOptions, Target, connect, migrate};
@@ -110,24 +110,29 @@ pub(super) fn fill(target: &Target) {
     }
 }
 
-static CLUSTER: LazyLock<Option<Cluster>> = LazyLock::new(|| Cluster::start("", "", &[]));
+static CLUSTER: LazyLock<Option<Cluster>> = LazyLock::new(|| {
+    let hasty = ["listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off"];
+    Cluster::if_there(&[&hasty[..], &["max_connections=300"]].concat(), &[])
+});
 
 /// A PostgreSQL server of this test run.
-pub(super) struct Cluster {
+pub struct Cluster {
     folder: PathBuf,
+    binaries: PathBuf,
+    owner: Option<(u32, u32)>,
     /// What its URLs say of its port: nothing, or `:PORT`.
     port: String,
     /// A shell that waits for its standard input to close, which it does when
     /// this process ends in whatever way, and then stops the server.
-    _guard: Child,
+    guard: Option<Child>,
 }
 
 impl Cluster {
-    /// Starts one with these settings and files of its own; `None` where there is
-    /// no PostgreSQL.
-    pub(super) fn start(port: &str, settings: &str, files: &[(&str, &str)]) -> Option<Self> {
+    /// An empty one with these settings and files of its own, where there is
+    /// PostgreSQL.
+    pub fn if_there(settings: &[&str], files: &[(&str, &str)]) -> Option<Self> {
         let required = env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
-        match Self::try_start(port, settings, files) {
+        match Self::start(settings, files) {
             Ok(cluster) => Some(cluster),
             Err(cause) if required => panic!("REQUIRE_POSTGRES=1, but there is none: {cause}"),
             Err(cause) => {
@@ -137,47 +142,82 @@ impl Cluster {
         }
     }
 
-    fn try_start(port: &str, settings: &str, files: &[(&str, &str)]) -> Result<Self, String> {
+    fn start(settings: &[&str], files: &[(&str, &str)]) -> Result<Self, String> {
+        let cluster = Self::new()?;
+        cluster.run("initdb", &["-N", "-A", "trust", "-U", "retwine", "-E", "UTF8", "-D", "data"])?;
+        for (name, text) in files {
+            cluster.write(name, text).map_err(|error| format!("{name}: {error}"))?;
+        }
+        cluster.serve(settings)
+    }
+
+    fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        let file = self.folder.join("data").join(name);
+        fs::write(&file, text)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        match self.owner {
+            Some((user, group)) => std::os::unix::fs::chown(&file, Some(user), Some(group)),
+            None => Ok(()),
+        }
+    }
+
+    /// A copy of it that follows it.
+    pub fn standby(&self) -> Self {
+        let standby = Self::new().expect("a folder");
+        let source = self.folder.display().to_string();
+        standby
+            .run(
+                "pg_basebackup",
+                &["-N", "-h", &source, "-U", "retwine", "-D", "data", "-R", "-X", "stream", "-c", "fast"],
+            )
+            .expect("a copy");
+        standby.serve(&["listen_addresses=", "fsync=off"]).expect("the copy is served")
+    }
+
+    fn new() -> Result<Self, String> {
         let binaries = binaries().ok_or("no initdb in PATH or below /usr/lib/postgresql")?;
         let folder = TempDir::new().map_err(|error| error.to_string())?.keep();
         let owner = unprivileged();
         if let Some((user, group)) = owner {
             std::os::unix::fs::chown(&folder, Some(user), Some(group)).map_err(|error| error.to_string())?;
         }
-        let data = folder.join("data");
-        let mut initdb = Command::new(binaries.join("initdb"));
-        initdb.args(["-N", "-A", "trust", "-U", "retwine", "-E", "UTF8", "-D"]).arg(&data).current_dir(&folder);
-        let output = as_user(&mut initdb, owner).output().map_err(|error| error.to_string())?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-        }
-        for (name, text) in files {
-            let file = data.join(name);
-            fs::write(&file, text).map_err(|error| error.to_string())?;
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).map_err(|error| error.to_string())?;
-            if let Some((user, group)) = owner {
-                std::os::unix::fs::chown(&file, Some(user), Some(group)).map_err(|error| error.to_string())?;
-            }
-        }
+        Ok(Self { folder, binaries, owner, port: String::new(), guard: None })
+    }
+
+    /// Runs one of its programs in its folder.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Result<(), String> {
+        let mut command = Command::new(self.binaries.join(program));
+        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
+        let output = as_user(&mut command, self.owner).output().map_err(|error| format!("{program}: {error}"))?;
+        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    }
+
+    fn serve(mut self, settings: &[&str]) -> Result<Self, String> {
+        let port = settings.iter().find_map(|setting| setting.strip_prefix("port="));
+        self.port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        let folder = self.folder.display();
+        let settings = settings.join(" -c ");
         let script = format!(
-            "'{}' -D '{}' -k '{}' -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-             -c max_connections=300 {settings} >server.log 2>&1 </dev/null & read _; kill -INT $!; wait; cd /; rm -rf '{}'",
-            binaries.join("postgres").display(),
-            data.display(),
-            folder.display(),
-            folder.display(),
+            "'{}' -D '{folder}/data' -k '{folder}' -c {settings} >server.log 2>&1 </dev/null & \
+             read _; kill -INT $!; wait; cd /; rm -rf '{folder}'",
+            self.binaries.join("postgres").display(),
         );
         let mut shell = Command::new("/bin/sh");
-        shell
-            .args(["-c", &script])
-            .current_dir(&folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let guard = as_user(&mut shell, owner).spawn().map_err(|error| error.to_string())?;
-        let cluster = Self { folder, port: port.to_owned(), _guard: guard };
-        cluster.wait()?;
-        Ok(cluster)
+        shell.args(["-c", &script]).current_dir(&self.folder);
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.guard = Some(as_user(&mut shell, self.owner).spawn().map_err(|error| error.to_string())?);
+        self.wait()?;
+        Ok(self)
+    }
+
+    /// Ends it as a loss of power would.
+    pub fn fail(&self) {
+        self.run("pg_ctl", &["stop", "-D", "data", "-m", "immediate"]).expect("the server stops");
+    }
+
+    /// The folder of its socket, as the host in a URL.
+    pub fn host(&self) -> String {
+        self.folder.display().to_string().replace('/', "%2F")
     }
 
     fn wait(&self) -> Result<(), String> {
@@ -191,12 +231,11 @@ impl Cluster {
         }
     }
 
-    pub(super) fn target(&self, database: &str) -> Target {
-        let folder = self.folder.display().to_string().replace('/', "%2F");
-        Target::Postgres(format!("postgres://retwine@{folder}{}/{database}", self.port))
+    pub fn target(&self, database: &str) -> Target {
+        Target::Postgres(format!("postgres://retwine@{}{}/{database}", self.host(), self.port))
     }
 
-    pub(super) fn create(&self, name: &str, template: &str) {
+    pub fn create(&self, name: &str, template: &str) {
         // One at a time: a template must not be in use.
         static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
         let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

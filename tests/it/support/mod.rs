@@ -32,7 +32,7 @@ pub use browser::Browser;
 pub use certificates::{Authority, Certificate};
 pub use client::{Client, Response};
 pub use contract::{Operation, faults, follow, operation, operations};
-pub use database::{Database, each};
+pub use database::{Cluster, Database, each};
 pub use queries::counted;
 pub use secure::SecureServer;
 

@@ -35,7 +35,7 @@ impl SecureServer {
 
     pub fn start_with(authority: Authority, certificate: &Certificate) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let settings = format!("-c listen_addresses=127.0.0.1 -p {port}");
+        let place = format!("port={port}");
         let files = [
             ("server.crt", certificate.chain.as_str()),
             ("server.key", &certificate.key),
@@ -44,7 +44,7 @@ impl SecureServer {
             // Where it can be changed while the server runs.
             ("postgresql.auto.conf", "ssl = 'on'\nssl_ca_file = 'root.crt'\n"),
         ];
-        let cluster = Cluster::start(&format!(":{port}"), &settings, &files)?;
+        let cluster = Cluster::if_there(&["listen_addresses=127.0.0.1", &place, "fsync=off"], &files)?;
         let server = Self { cluster, port, authority };
         server.execute(&["ALTER ROLE retwine PASSWORD 'secret'", "CREATE ROLE certified SUPERUSER LOGIN"]);
         Some(server)
