@@ -67,6 +67,7 @@ mod scale_out;
 mod seed_as_of;
 mod seed_files;
 mod serving;
+mod slow_clients;
 mod sorting;
 mod strangers;
 mod support;
