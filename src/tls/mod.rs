@@ -41,8 +41,12 @@ pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String>
 /// A sentence for the operator.
 pub fn identity(chain: &Path, key: &Path) -> Result<CertifiedKey, String> {
     let certificates = certificates(chain)?;
-    let unusable = |file: &Path, error: rustls::Error| format!("{} cannot be used: {error}", file.display());
-    let loaded = provider().key_provider.load_private_key(private_key(key)?).map_err(|error| unusable(key, error))?;
+    let loaded = provider().key_provider.load_private_key(private_key(key)?).map_err(|_| {
+        format!(
+            "the key in {} cannot be used; RSA from 2048 bits on, ECDSA by P-256 or P-384 and Ed25519 can",
+            key.display()
+        )
+    })?;
     let identity = CertifiedKey::new(certificates, loaded);
     match identity.keys_match() {
         Ok(()) => Ok(identity),
@@ -51,7 +55,7 @@ pub fn identity(chain: &Path, key: &Path) -> Result<CertifiedKey, String> {
             key.display(),
             chain.display()
         )),
-        Err(error) => Err(unusable(chain, error)),
+        Err(error) => Err(format!("{} cannot be used: {error}", chain.display())),
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! The libpq in this program knows no TLS: with it, building would need OpenSSL.
 //! Where the URL asks for TLS, this program makes the TLS connection itself, and
-//! libpq speaks through it by way of a socket in a folder that only this user
-//! can enter, and that is gone as soon as libpq has come. Each connection has a
-//! tunnel of its own, a thread that ends with it: nothing is shared, and the
-//! files of certificates are read anew for each.
+//! libpq speaks through it by way of a socket that lets this process in and nobody
+//! else, once. Each connection has a tunnel of its own, a thread that ends with
+//! it: nothing is shared or left behind, and the files of certificates are read
+//! anew for each.
 //!
 //! [`place`] reads what the URL says, [`trust`] decides whom to believe, [`relay`]
 //! carries the bytes.
@@ -20,8 +20,8 @@ use std::thread;
 
 use diesel::pg::PgConnection;
 use diesel::{Connection as _, ConnectionError, ConnectionResult};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;
+use uuid::Uuid;
 
 pub use place::unencrypted;
 use place::{End, Network};
@@ -60,17 +60,16 @@ impl Tunnel {
 
     fn connect_to(&self, end: &End, config: &Arc<ClientConfig>) -> Result<PgConnection, String> {
         let (ready, outcome) = mpsc::channel();
-        let relay = Relay { end: end.clone(), config: config.clone(), network: self.network, ready };
+        let host = format!("retwine-{}", Uuid::new_v4());
+        // As libpq puts it together: `@` stands for a name without a file.
+        let socket = format!("{host}/.s.PGSQL.{}", end.port);
+        let prefix = format!("connection to server on socket \"@{socket}\" failed: ");
+        let relay = Relay { end: end.clone(), config: config.clone(), network: self.network, socket, ready };
         let thread = thread::Builder::new().name("postgresql tls".into());
         thread.spawn(move || relay.run()).map_err(|error| format!("no thread can be started: {error}"))?;
-        let folder = outcome.recv().map_err(|_| "the tunnel broke".to_owned())??;
-        let folder = folder.to_str().ok_or("the folder for temporary files has no name in UTF-8")?;
-        let place = utf8_percent_encode(folder, NON_ALPHANUMERIC);
+        outcome.recv().map_err(|_| "the tunnel broke".to_owned())??;
         // Without an empty address, the one that the environment may name would be taken.
-        let url = format!("{}host={place}&port={}&hostaddr=&sslmode=disable", self.rest, end.port);
-        PgConnection::establish(&url).map_err(|error| {
-            let prefix = format!("connection to server on socket \"{folder}/.s.PGSQL.{}\" failed: ", end.port);
-            error.to_string().replace(&prefix, "")
-        })
+        let url = format!("{}host=%40{host}&port={}&hostaddr=&sslmode=disable", self.rest, end.port);
+        PgConnection::establish(&url).map_err(|error| error.to_string().replace(&prefix, ""))
     }
 }

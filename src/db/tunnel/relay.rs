@@ -1,11 +1,8 @@
 //! The thread behind one connection: it reaches the server, makes the TLS
 //! connection, and carries bytes both ways until one side ends.
 
-use std::fs::Permissions;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -14,7 +11,6 @@ use futures_util::future::{Either, select};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use tokio::net::{TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::runtime;
@@ -29,8 +25,10 @@ pub(super) struct Relay {
     pub end: End,
     pub config: Arc<ClientConfig>,
     pub network: Network,
-    /// Told the folder of the socket that libpq is to come to, or why there is none.
-    pub ready: mpsc::Sender<Result<PathBuf, String>>,
+    /// The name of the socket that libpq is to come to.
+    pub socket: String,
+    /// Told when libpq can come, or why not.
+    pub ready: mpsc::Sender<Result<(), String>>,
 }
 
 impl Relay {
@@ -44,31 +42,22 @@ impl Relay {
     async fn serve(self) {
         let limit = self.network.connect;
         let reached = within(limit, self.reach()).await.unwrap_or_else(|| Err("it does not answer in time".into()));
-        let entrance = reached.and_then(|server| Ok((server, self.entrance()?)));
-        let (server, (listener, folder)) = match entrance {
+        let entrance = reached.and_then(|server| Ok((server, entrance(&self.socket)?)));
+        let (server, listener) = match entrance {
             Ok(entrance) => entrance,
             Err(cause) => return drop(self.ready.send(Err(cause))),
         };
-        if self.ready.send(Ok(folder.path().to_owned())).is_err() {
+        if self.ready.send(Ok(())).is_err() {
             return;
         }
         // libpq is in this process; where it does not come at once, it never does.
-        let client = within(Some(Duration::from_secs(10)), listener.accept()).await;
-        drop(folder);
-        if let Some(Ok((client, _))) = client
+        let client = within(Some(Duration::from_secs(10)), admit(&listener)).await;
+        drop(listener);
+        if let Some(Ok(client)) = client
             && let Err(error) = carry(client, server).await
         {
             log::warn!("the connection to PostgreSQL at {} broke: {error}", self.end);
         }
-    }
-
-    /// A socket as libpq names it, in a folder that only this user can enter.
-    fn entrance(&self) -> Result<(UnixListener, TempDir), String> {
-        let own = |error: io::Error| format!("no socket can be made for libpq: {error}");
-        let private = Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().prefix("retwine-").permissions(private).tempdir().map_err(own)?;
-        let listener = UnixListener::bind(folder.path().join(format!(".s.PGSQL.{}", self.end.port))).map_err(own)?;
-        Ok((listener, folder))
     }
 
     /// A TLS connection to the server.
@@ -116,6 +105,36 @@ impl Relay {
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(unacknowledged)?;
         Ok(())
+    }
+}
+
+/// A socket that has a name without a file, so that nothing is left behind,
+/// however the program ends.
+#[cfg(target_os = "linux")]
+fn entrance(name: &str) -> Result<UnixListener, String> {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener as Listener};
+
+    let bound = SocketAddr::from_abstract_name(name).and_then(|name| Listener::bind_addr(&name)).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        UnixListener::from_std(listener)
+    });
+    bound.map_err(|error| format!("no socket can be made for libpq: {error}"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn entrance(_: &str) -> Result<UnixListener, String> {
+    Err("PostgreSQL over TLS needs Linux, where sockets can have names without files".into())
+}
+
+/// Lets this process in. Any other on the machine may find the name of the
+/// socket, and is turned away.
+async fn admit(listener: &UnixListener) -> io::Result<UnixStream> {
+    loop {
+        let (client, _) = listener.accept().await?;
+        if client.peer_cred()?.pid().and_then(|id| u32::try_from(id).ok()) == Some(std::process::id()) {
+            return Ok(client);
+        }
     }
 }
 
