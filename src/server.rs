@@ -15,7 +15,7 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::{HttpServer, rt, web};
 use futures_util::future::select;
 
-use crate::call::{App, handle};
+use crate::call::{App, Streams, handle};
 use crate::routes;
 use crate::tls::serve::Identity;
 
@@ -105,6 +105,7 @@ pub async fn serve(listener: TcpListener, identity: Option<Arc<Identity>>, share
         Some(identity) => {
             let acceptance = identity.acceptance().map_err(io::Error::other)?;
             rt::spawn(identity.follow());
+            let server = server.on_connect(|_, connection| drop(connection.insert(Streams::default())));
             server.listen_rustls_0_23(listener, acceptance)?.run()
         }
         None => server.listen(listener)?.run(),

@@ -7,6 +7,7 @@
 mod answer;
 mod progress;
 mod receive;
+mod streams;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 pub use answer::{Answer, ErrorDocument, PLAIN, Refuse, error_answer};
 pub use progress::Progress;
 pub use receive::wants_json_api;
+pub use streams::Streams;
 
 use crate::auth::{self, Scope, Scopes};
 use crate::config::Config;
@@ -291,7 +293,10 @@ pub async fn handle(
     let address = app.config.limits.trusted_proxies.client(&request);
     let limit = if operation.open { LARGE.min(app.config.body_limit) } else { app.config.body_limit };
     let known = || is_known(&request, &app, &progress);
-    let received = receive::receive(&request, payload, &app.config, limit, known).await;
+    let (_share, received) = match Streams::enter(&request) {
+        Ok(share) => (share, receive::receive(&request, payload, &app.config, limit, known).await),
+        Err(error) => (None, Err(error)),
+    };
     let outcome = match received.and_then(|received| Ok((received, app.limits.turns.take_for(&place.pattern)?))) {
         Ok(((parameters, body), _turn)) => {
             let patience = Duration::from_secs(app.config.limits.request_timeout);

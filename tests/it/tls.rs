@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::rt;
+use actix_web::web::Bytes;
 use futures_util::future::join_all;
 use http::{Request, StatusCode, Version};
 use retwine::demo;
@@ -166,6 +167,39 @@ async fn many_requests_at_once_are_served_on_one_connection_of_http_2() {
             assert_eq!((status, list["data"].as_array().map(Vec::len)), (StatusCode::OK, Some(9)), "{list}");
         }
     }
+}
+
+#[actix_web::test]
+async fn a_connection_of_http_2_has_a_thousand_requests_in_flight_and_no_more() {
+    let secure = Secure::start(Database::sqlite());
+    let stream = rt::net::TcpStream::connect(secure.server.address()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = TlsConnector::from(secure.client(&["h2"])).connect(name, stream).await.unwrap();
+    let (client, connection) =
+        h2::client::Builder::new().initial_max_send_streams(2000).handshake::<_, Bytes>(stream).await.unwrap();
+    rt::spawn(connection);
+    let begin = async || {
+        let mut client = client.clone().ready().await.unwrap();
+        let request = Request::post("https://localhost/pub/group").header("content-type", "application/json");
+        client.send_request(request.body(()).unwrap(), false).unwrap()
+    };
+    // None of these is sent whole, so that none is answered.
+    let mut unfinished = Vec::new();
+    for _ in 0..1000 {
+        unfinished.push(begin().await);
+    }
+    let (answer, _sending) = begin().await;
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key("retry-after"));
+
+    // Who has been answered makes room.
+    let (answer, mut sending) = unfinished.pop().unwrap();
+    sending.send_data("{}".into(), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let (answer, mut sending) = begin().await;
+    sending.send_data("{}".into(), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
 #[test]
