@@ -46,6 +46,9 @@ pub struct Config {
     /// Base of the links to the web application in `links.twine_web_app`
     #[arg(long, env = "TWINE_WEB_APP", default_value = "https://app.example.com", value_name = "URL")]
     pub twine_web_app: String,
+    /// Whether the audit trail has reads, too [default: true; of the demo, false]
+    #[arg(long, env = "AUDIT_READS", action = ArgAction::Set, value_name = "TRUE|FALSE")]
+    pub audit_reads: Option<bool>,
     /// Whether the page at /docs is served
     #[arg(long, env = "DOCS", default_value_t = true, action = ArgAction::Set, value_name = "TRUE|FALSE")]
     pub docs: bool,

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use uuid::Uuid;
 
+use crate::audit::{self, Action, Records};
 use crate::auth::Scope;
 use crate::call::{Answer, Call};
-use crate::conditions::Conditions;
-use crate::db::{Conn, Page, Weight, Window};
+use crate::conditions::{Conditions, Tag};
+use crate::db::{Conn, Json, Page, Weight, Window};
 use crate::error::{Error, Fault, Faults, Result};
 use crate::jsonapi::PageLinks;
 use crate::jsonapi::answer::{Meta, MetaDocument};
@@ -35,6 +36,7 @@ pub async fn fetch<R: Fetch>(call: Call) -> Result<Answer> {
             Loaded::load(db, scope, vec![row], view.clone())
         })
         .await?;
+    call.note_read(&loaded);
     conditions.on_read(loaded.answer_one(StatusCode::OK, &call.meta(), None)?)
 }
 
@@ -50,6 +52,7 @@ pub async fn related_one<R: HasOne<T>, T: Fetch>(call: Call) -> Result<Answer> {
             Loaded::load(db, scope, vec![row], view.clone())
         })
         .await?;
+    call.note_read(&loaded);
     let links = [("self", call.parameters.link(&call.path, &[]))];
     conditions.on_read(loaded.answer_one(StatusCode::OK, &call.meta(), Some(&links))?)
 }
@@ -87,6 +90,7 @@ where
             Ok((Loaded::load(db, scope, rows, view.clone())?, count, more))
         })
         .await?;
+    call.note_read(&loaded);
     let links = page_links(&call, loaded.rows(), &window, count, more);
     loaded.answer_many(StatusCode::OK, &Meta { count: Some(count), ..call.meta() }, Some(&links))
 }
@@ -120,10 +124,22 @@ pub async fn create<R: Create>(call: Call) -> Result<Answer> {
         let notes = found.clone();
         let written = R::create(db, scope, &items, &options, &notes)?;
         notes.check()?;
+        audit::enter(db, scope, Action::Create, &made(&written))?;
         let rows = kept(written, &items, &notes);
         Ok((Loaded::load(db, scope, rows, view.clone())?, notes))
     };
     call.write(write, show).await
+}
+
+/// The resources that were created.
+fn made<R: Resource>(written: &[Written<R>]) -> Records {
+    let mut made = Records::default();
+    for outcome in written {
+        if let Written::Created(row) = outcome {
+            made.add(row.kind(), row.id());
+        }
+    }
+    made
 }
 
 /// The resources of the answer: those created, or the one that was there when
@@ -158,11 +174,11 @@ pub async fn update<R: Update>(call: Call) -> Result<Answer> {
         let id = id.ok_or_else(Fault::not_found)?;
         // Who may not see the resource is not told what is wrong with the body either.
         let row = R::fetch(db, scope, id)?;
-        let row = as_wanted(db, scope, row, &conditions, &view)?;
+        let (row, old) = as_wanted(db, scope, row, &conditions, &view)?;
         let Some((_, changes)) = items.items.first() else { return rejected(&notes) };
         let row = R::update(db, scope, row, changes, &notes)?;
         notes.check()?;
-        Ok((Loaded::load(db, scope, vec![row], view.clone())?, notes))
+        Ok((changed(db, scope, Some(old), row, &view)?, notes))
     };
     call.write(write, show).await
 }
@@ -185,17 +201,17 @@ pub async fn upsert<R: Upsert>(call: Call) -> Result<Answer> {
         db.serialize(scope.organization)?;
         let (Some(query), Some(item)) = (&query, items.items.first()) else { return rejected(&notes) };
         let Some(found) = R::find(db, scope, query, &notes)? else { return rejected(&notes) };
-        match found.as_slice() {
-            [] => conditions.on_write(None)?,
-            [id] if !conditions.are_none() => {
+        let old = match found.as_slice() {
+            [] => conditions.on_write(None).map(|()| None)?,
+            [id] => {
                 let row = R::fetch(db, scope, *id)?;
-                as_wanted(db, scope, row, &conditions, &view)?;
+                Some(as_wanted(db, scope, row, &conditions, &view)?.1)
             }
-            _ => {}
-        }
+            _ => None,
+        };
         let Some(row) = R::upsert(db, scope, query, &found, item, &notes)? else { return rejected(&notes) };
         notes.check()?;
-        Ok((Loaded::load(db, scope, vec![row], view.clone())?, notes))
+        Ok((changed(db, scope, old, row, &view)?, notes))
     };
     call.write(write, show).await
 }
@@ -210,21 +226,40 @@ pub async fn delete<R: Delete>(call: Call) -> Result<Answer> {
         faults.clone().check()?;
         db.serialize(scope.organization)?;
         let row = R::fetch(db, scope, id.ok_or_else(Fault::not_found)?)?;
-        let row = as_wanted(db, scope, row, &conditions, &view)?;
+        let (row, old) = as_wanted(db, scope, row, &conditions, &view)?;
+        audit::enter_values(db, scope, Action::Delete, &Records::of(row.kind(), [row.id()]), (Some(old), None))?;
         R::delete(db, scope, row)
     };
     call.write(write, move |()| Answer::document(StatusCode::OK, &MetaDocument { meta: &meta })).await
 }
 
-/// The row, when it is what the client wants it to be.
-fn as_wanted<R: Resource>(db: &mut Conn, scope: &Scope, row: R, conditions: &Conditions, view: &View) -> Result<R> {
-    if conditions.are_none() {
-        return Ok(row);
-    }
+/// The row, when it is what the client wants it to be, and how it is written.
+fn as_wanted<R: Resource>(
+    db: &mut Conn,
+    scope: &Scope,
+    row: R,
+    conditions: &Conditions,
+    view: &View,
+) -> Result<(R, Json)> {
     let plain = View { web_app: view.web_app.clone(), ..View::default() };
-    let (row, tag) = Loaded::load(db, scope, vec![row], plain)?.tagged()?;
-    conditions.on_write(Some(&tag))?;
-    Ok(row)
+    let (row, written) = Loaded::load(db, scope, vec![row], plain)?.written()?;
+    conditions.on_write(Some(&Tag::of(&written, None)))?;
+    Ok((row, Json::from_text(written)))
+}
+
+/// Loads what an answer shows of a row that was changed, or made when it was not
+/// there, and enters that in the audit trail.
+fn changed<R: Resource>(db: &mut Conn, scope: &Scope, old: Option<Json>, row: R, view: &View) -> Result<Loaded<R>> {
+    let record = Records::of(row.kind(), [row.id()]);
+    let loaded = Loaded::load(db, scope, vec![row], view.clone())?;
+    match old {
+        Some(old) => {
+            let new = Json::from_text(loaded.whole()?);
+            audit::enter_values(db, scope, Action::Update, &record, (Some(old), Some(new)))?;
+        }
+        None => audit::enter(db, scope, Action::Create, &record)?,
+    }
+    Ok(loaded)
 }
 
 /// The end of a request that noted faults prevent from being carried out.

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
+use crate::audit::Records;
 use crate::auth::Scope;
 use crate::call::Answer;
 use crate::conditions::Tag;
@@ -70,19 +71,38 @@ impl<R: Resource> Loaded<R> {
         if view.fieldsets.is_empty() {
             return Ok(Tag::of(data, included.as_deref()));
         }
-        let (row, relationships) = self.only()?;
-        let whole = View { web_app: view.web_app.clone(), ..View::default() };
-        Ok(Tag::of(&written(&object(row, relationships, &whole))?, included.as_deref()))
+        Ok(Tag::of(&self.whole()?, included.as_deref()))
     }
 
-    /// The only row, with its tag.
+    /// The resource object of the only row, whole, whatever is asked for of it.
     ///
     /// # Errors
     /// When it is not there or cannot be written.
-    pub fn tagged(mut self) -> Result<(R, Tag)> {
+    pub fn whole(&self) -> Result<String> {
         let (row, relationships) = self.only()?;
-        let tag = self.tag(&written(&object(row, relationships, &self.included.view))?)?;
-        self.rows.pop().map(|row| (row, tag)).ok_or_else(missing)
+        let view = View { web_app: self.included.view.web_app.clone(), ..View::default() };
+        written(&object(row, relationships, &view))
+    }
+
+    /// The only row, and how it is written.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be written.
+    pub fn written(mut self) -> Result<(R, String)> {
+        let whole = self.whole()?;
+        self.rows.pop().map(|row| (row, whole)).ok_or_else(missing)
+    }
+
+    /// All that an answer shows, by type and id.
+    pub fn records(&self) -> Records {
+        let mut records = Records::default();
+        for row in &self.rows {
+            records.add(row.kind(), row.id());
+        }
+        for (kind, id) in self.included.identities() {
+            records.add(kind, id);
+        }
+        records
     }
 
     fn only(&self) -> Result<(&R, &Relationships)> {

@@ -91,6 +91,10 @@ impl Stop {
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, identity: Option<Arc<Identity>>, shared: App, stop: Stop) -> io::Result<()> {
     let (workers, timeout, limits) = (workers(&shared), shared.config.shutdown_timeout, &shared.config.limits);
+    let (reads, pool) = (shared.reads.clone(), shared.pool.clone());
+    if let Some(reads) = reads.clone() {
+        rt::spawn(reads.enter_every_second(pool.clone()));
+    }
     let (head_timeout, keep_alive) = (limits.head_timeout, limits.keep_alive);
     // The framework has them for each worker.
     let connections = (limits.max_connections as usize / workers).max(1);
@@ -116,7 +120,11 @@ pub async fn serve(listener: TcpListener, identity: Option<Arc<Identity>>, share
         log::info!("stopping: requests in flight are finished, for {timeout} s at the most");
         handle.stop(true).await;
     });
-    server.await
+    let outcome = server.await;
+    if let Some(reads) = reads {
+        reads.enter(&pool).await;
+    }
+    outcome
 }
 
 /// Short reads run where they arrive. SQLite's keep a processor busy all the

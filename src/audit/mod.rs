@@ -67,17 +67,17 @@ pub struct Records(BTreeMap<String, Vec<String>>);
 
 impl Records {
     /// Some records of one type.
-    pub fn of(kind: &str, ids: impl IntoIterator<Item = impl ToString>) -> Self {
+    pub fn of(kind: &str, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let mut records = Self::default();
-        ids.into_iter().for_each(|id| records.add(kind, &id));
+        ids.into_iter().for_each(|id| records.add(kind, id));
         records
     }
 
     /// Adds a record.
-    pub fn add(&mut self, kind: &str, id: &impl ToString) {
+    pub fn add(&mut self, kind: &str, id: impl Into<String>) {
         match self.0.get_mut(kind) {
-            Some(ids) => ids.push(id.to_string()),
-            None => drop(self.0.insert(kind.to_owned(), vec![id.to_string()])),
+            Some(ids) => ids.push(id.into()),
+            None => drop(self.0.insert(kind.to_owned(), vec![id.into()])),
         }
     }
 

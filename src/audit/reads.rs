@@ -1,15 +1,16 @@
 //! Reads, gathered and entered together.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use actix_web::rt::time::sleep;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Action, Entry, Records};
 use crate::db::schema::audit_entries as entries;
 use crate::db::{Json, Pool, insert_all};
-use crate::error::Result;
 use crate::id::Id;
 use crate::time::Instant;
 
@@ -52,7 +53,7 @@ impl Reads {
             return;
         }
         let request = serde_json::to_string(&Request { at, req_id, records }).unwrap_or_default();
-        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.pending();
         if pending.bytes + request.len() > Self::MOST {
             pending.lost += 1;
             return;
@@ -62,19 +63,23 @@ impl Reads {
         join(pending.requests.entry(batch).or_default(), &request);
     }
 
-    /// Enters all that was noted: one entry for each client. What cannot be
-    /// entered stays noted.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn enter(&self, pool: &Pool) -> Result<()> {
-        let Pending { requests, bytes, lost } =
-            std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Enters what is noted, for as long as the program runs.
+    pub async fn enter_every_second(self, pool: Pool) {
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            self.enter(&pool).await;
+        }
+    }
+
+    /// Enters all that was noted, in one entry for each client and second. What
+    /// cannot be entered stays noted.
+    pub async fn enter(&self, pool: &Pool) {
+        let Pending { requests, bytes, lost } = std::mem::take(&mut *self.pending());
         if lost > 0 {
             log::error!("{lost} reads are missing from the audit trail: the database took no entries for too long");
         }
         if requests.is_empty() {
-            return Ok(());
+            return;
         }
         let entry = |(batch, json): (&Batch, &String)| {
             let at = Instant::from_milliseconds(batch.second * 1000).unwrap_or_default();
@@ -92,10 +97,15 @@ impl Reads {
         };
         let rows: Vec<Entry> = requests.iter().map(entry).collect();
         let outcome = pool.write(move |db| Ok(insert_all::<_, Entry>(db, entries::table, &rows)?)).await;
-        if outcome.is_err() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).put_back(requests, bytes);
+        if let Err(error) = outcome {
+            log::warn!("reads wait to be entered in the audit trail: {error}");
+            // They may be there: twice is better than not at all.
+            self.pending().put_back(requests, bytes);
         }
-        outcome
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

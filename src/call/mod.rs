@@ -27,6 +27,7 @@ pub use progress::Progress;
 pub use receive::wants_json_api;
 pub use streams::Streams;
 
+use crate::audit::Reads;
 use crate::auth::{self, Scope, Scopes};
 use crate::config::Config;
 use crate::db::{Conn, Pool, Weight};
@@ -36,6 +37,8 @@ use crate::idempotency::Once;
 use crate::jsonapi::Parameters;
 use crate::jsonapi::answer::Meta;
 use crate::limits::{Limits, Rate};
+use crate::loaded::Loaded;
+use crate::resource::Resource;
 use crate::router::{Found, Router};
 use crate::time::{Clock, Instant};
 
@@ -56,6 +59,8 @@ pub struct App {
     pub clock: Clock,
     /// The scopes of the tokens in use.
     pub scopes: Scopes,
+    /// The reads that are not in the audit trail yet, where it has any.
+    pub reads: Option<Reads>,
     /// What keeps clients from each other's way.
     pub limits: Limits,
 }
@@ -64,7 +69,8 @@ impl App {
     /// A gateway with these settings on this database.
     pub fn new(config: Config, pool: Pool, clock: Clock) -> Self {
         let limits = Limits::new(&config.limits);
-        Self { config: Arc::new(config), pool, clock, scopes: Scopes::default(), limits }
+        let reads = config.audit_reads.unwrap_or(false).then(Reads::default);
+        Self { config: Arc::new(config), pool, clock, scopes: Scopes::default(), reads, limits }
     }
 }
 
@@ -166,6 +172,13 @@ impl Call {
         pool.write(write).await
     }
 
+    /// Notes for the audit trail what an answer shows.
+    pub fn note_read<R: Resource>(&self, loaded: &Loaded<R>) {
+        if let (Some(reads), Some((organization, client))) = (&self.app.reads, self.progress.caller()) {
+            reads.note(*organization, client, self.app.clock.now(), self.req_id, &loaded.records());
+        }
+    }
+
     /// Checks what can be checked of a write before its body is read. A large
     /// body costs time to read, so its token is looked up first; otherwise that
     /// happens where the write does, once.
@@ -241,7 +254,7 @@ impl Caller {
 
     fn identify(&self, db: &mut Conn) -> Result<Scope> {
         let scope = Scope { req_id: Some(self.progress.req_id), ..self.scopes.of(db, &self.bearer, self.now)? };
-        if self.progress.identify(&scope.client)
+        if self.progress.identify(scope.organization, &scope.client)
             && let Some(requests) = &self.requests
         {
             requests.count(&scope.client, self.now)?;
@@ -317,7 +330,7 @@ pub async fn handle(
         target: "access",
         "req_id={req_id} address={} client={} operation=\"{} {}\" status={} ms={:.1}",
         address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
-        progress.client().unwrap_or("-"),
+        progress.caller().map_or("-", |(_, client)| client),
         request.method(),
         place.pattern,
         answer.status.as_u16(),

@@ -9,6 +9,7 @@ use actix_web::http::Method;
 use uuid::Uuid;
 
 use crate::error::{Error, Fault, Kind, Result};
+use crate::id::Id;
 
 /// Nothing has been done that stays.
 const WAITING: u8 = 0;
@@ -22,7 +23,8 @@ const GIVEN_UP: u8 = 2;
 pub struct Progress {
     /// The id of the request.
     pub req_id: Uuid,
-    client: OnceLock<String>,
+    /// The organization and the id of the client.
+    caller: OnceLock<(Id, String)>,
     stage: AtomicU8,
 }
 
@@ -32,14 +34,14 @@ impl Progress {
         Self { req_id, ..Self::default() }
     }
 
-    /// The id of the client, once it is known.
-    pub fn client(&self) -> Option<&str> {
-        self.client.get().map(String::as_str)
+    /// The organization and the id of the client, once they are known.
+    pub fn caller(&self) -> Option<&(Id, String)> {
+        self.caller.get()
     }
 
     /// Notes whose request it is; true the first time.
-    pub fn identify(&self, client: &str) -> bool {
-        self.client.get().is_none() && self.client.set(client.to_owned()).is_ok()
+    pub fn identify(&self, organization: Id, client: &str) -> bool {
+        self.caller.get().is_none() && self.caller.set((organization, client.to_owned())).is_ok()
     }
 
     /// Where work for a request begins that may be run again.

@@ -108,7 +108,8 @@ async fn read<T: Send + 'static>(
     Ok(pool.read(Weight::Long, work).await?)
 }
 
-async fn serve(config: Config, database: &DatabaseConfig, may_migrate: bool) -> Outcome<()> {
+async fn serve(mut config: Config, database: &DatabaseConfig, may_migrate: bool) -> Outcome<()> {
+    config.audit_reads.get_or_insert(true);
     let replica = database.replica().map_err(Failure::Refused)?;
     let mut pool = open(database, may_migrate).await?;
     if let Some(replica) = replica {
@@ -314,7 +315,7 @@ async fn client(pool: &Pool, command: ClientCommand) -> Outcome<()> {
                     return Err(Fault::body("--id", detail).into());
                 }
                 Client::add(db, &scope, &new, &Notes::default())?;
-                enter(db, &scope, Action::Create, &Records::of(Client::NAME, [&new.id]))
+                enter(db, &scope, Action::Create, &Records::of(Client::NAME, [new.id.as_str()]))
             };
             pool.write(store).await.map_err(about_flags)?;
             say(&text)

@@ -189,6 +189,11 @@ impl Included {
         Self { view, ..Self::default() }
     }
 
+    /// The types and ids of its resources.
+    pub fn identities(&self) -> impl Iterator<Item = (&str, Id)> {
+        self.seen.iter().map(|(kind, id)| (kind.as_str(), *id))
+    }
+
     /// Adds a resource unless it is there.
     ///
     /// # Errors

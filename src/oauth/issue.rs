@@ -55,7 +55,7 @@ pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
     faults.check()?;
     let Grant { refresh_token, credentials } = grant;
     let client = authenticate(call, credentials, refresh_token.is_some()).await?;
-    if call.progress.identify(&client.id)
+    if call.progress.identify(client.organization, &client.id)
         && let Some(requests) = &call.app.limits.requests
     {
         requests.count(&client.id, call.app.clock.now())?;

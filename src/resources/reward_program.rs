@@ -240,7 +240,7 @@ impl Create for Program {
             })
             .collect();
         notes.check()?;
-        groups.insert_new(db)?;
+        groups.insert_new(db, scope)?;
         insert_all::<_, Program>(db, reward_programs::table, &rows)?;
         Ok(rows.into_iter().map(Written::Created).collect())
     }

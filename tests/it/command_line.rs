@@ -15,7 +15,8 @@ use tempfile::TempDir;
 use crate::support::{Database, TestApp, each, on_each_database};
 
 /// The settings that the environment of a test run may hold.
-const VARIABLES: [&str; 27] = [
+const VARIABLES: [&str; 28] = [
+    "AUDIT_READS",
     "BIND",
     "BODY_LIMIT",
     "CLIENT_RATE",

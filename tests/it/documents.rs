@@ -25,6 +25,7 @@ fn the_readme_lists_every_setting_with_its_variable_and_default() {
         let default = match setting.get_default_values().first() {
             Some(default) => format!("`{}`", default.to_str().unwrap()),
             None if flag == "workers" => "one per processor, with PostgreSQL four".to_owned(),
+            None if flag == "audit-reads" => "`true`; of `demo`, `false`".to_owned(),
             None => "none".to_owned(),
         };
         let row = format!("| `--{flag}` | `{variable}` | {default} |");

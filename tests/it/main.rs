@@ -13,6 +13,7 @@ mod actions;
 mod adherence;
 mod anything;
 mod attempts;
+mod audit;
 mod backups;
 mod bodies;
 mod bundles;

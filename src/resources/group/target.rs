@@ -6,12 +6,14 @@ use std::collections::{HashMap, HashSet};
 use diesel::prelude::*;
 
 use super::{Group, known, may_not_create, visible};
+use crate::audit::{self, Action, Records};
 use crate::auth::Scope;
 use crate::db::schema::groups;
 use crate::db::{Conn, chunks, insert_all};
 use crate::error::{Fault, Faults, Kind, Result, Source};
 use crate::id::Id;
 use crate::jsonapi::{Object, Read, Reference};
+use crate::resource::Resource as _;
 
 /// A group that a patient is to be related to: by id, or by `meta.query`.
 #[derive(Clone, Debug)]
@@ -137,7 +139,8 @@ impl Targets {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn insert_new(&self, db: &mut Conn) -> Result<()> {
-        Ok(insert_all::<_, Group>(db, groups::table, &self.new)?)
+    pub fn insert_new(&self, db: &mut Conn, scope: &Scope) -> Result<()> {
+        insert_all::<_, Group>(db, groups::table, &self.new)?;
+        audit::enter(db, scope, Action::Create, &Records::of(Group::TYPE, self.new.iter().map(|group| group.id)))
     }
 }

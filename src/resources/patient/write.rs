@@ -160,7 +160,7 @@ impl Create for Patient {
             written.push(Written::Created(row));
         }
         notes.check()?;
-        groups.insert_new(db)?;
+        groups.insert_new(db, scope)?;
         batch.insert(db, scope)?;
         Ok(written)
     }
@@ -271,7 +271,7 @@ impl Update for Patient {
             )?;
         }
         if changes.groups.is_some() {
-            groups.insert_new(db)?;
+            groups.insert_new(db, scope)?;
             leave_groups(db, scope, id)?;
             insert_all::<_, GroupRow>(db, patient_groups::table, &GroupRow::of(id, member_of).collect::<Vec<_>>())?;
             row.groups = GroupRow::shown(&GroupRow::load(db, id)?);

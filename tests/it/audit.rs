@@ -1,0 +1,150 @@
+//! The audit trail: who changed and who saw which records.
+
+use retwine::audit::{Search, search};
+use serde_json::{Value, json};
+
+use crate::command_line::Operator;
+use crate::serving::Server;
+use crate::support::{Response, TestApp, each, on_each_database};
+
+/// In Diabetes Together, the group of the restricted client.
+const OSTRANDER: &str = "64062e37741e089d927ad224";
+
+/// The entries of requests over the API, the oldest first.
+fn trail(app: &TestApp) -> Vec<Value> {
+    let mut entries = Vec::new();
+    let tell = |line: &str| {
+        entries.push(serde_json::from_str::<Value>(line).unwrap());
+        Ok(())
+    };
+    search(&mut app.database.connect(), &Search::default(), tell).unwrap();
+    entries.retain(|entry| entry["req_id"].is_string());
+    entries
+}
+
+/// What an entry of this request is to say.
+fn entry(app: &TestApp, response: &Response, action: &str, records: &Value) -> Value {
+    json!({
+        "at": crate::support::NOW,
+        "organization": app.demo.organization,
+        "client": app.demo.client_id,
+        "req_id": response.body["meta"]["req_id"],
+        "action": action,
+        "records": records,
+    })
+}
+
+#[actix_web::test]
+async fn a_change_is_entered_with_who_made_it_and_how_it_was_before() {
+    on_each_database(async |app| {
+        let client = app.organization().await;
+        let path = format!("/pub/patient/{OSTRANDER}");
+        let before = client.get(&path).await.expect_status(200);
+        let change = json!({"data": {"type": "patient", "id": OSTRANDER, "attributes": {"note": "Prefers mornings"}}});
+        let changed = client.patch(&format!("{path}?fields[patient]=note"), &change).await.expect_status(200);
+        let after = client.get(&path).await.expect_status(200);
+
+        let expected = entry(&app, &changed, "update", &json!({"patient": [OSTRANDER]}));
+        let [found] = &*trail(&app) else { panic!("{:?}", trail(&app)) };
+        assert_eq!((&found["old"], &found["new"]), (&before.body["data"], &after.body["data"]));
+        let mut rest = found.clone();
+        rest.as_object_mut().unwrap().retain(|name, _| !["old", "new"].contains(&name.as_str()));
+        assert_eq!(rest, expected);
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn what_is_created_is_entered_one_entry_for_a_request() {
+    on_each_database(async |app| {
+        let client = app.organization().await;
+        let metric = |value: u32| {
+            json!({"type": "patient_health_metric",
+                "attributes": {"type": "weight", "value": value, "occurred_at": "2026-03-01T08:00:00Z"},
+                "relationships": {"patient": {"data": {"type": "patient", "id": OSTRANDER}}}})
+        };
+        let many = json!({"meta": {"ignore_duplicates": true}, "data": (0..3).map(metric).collect::<Vec<_>>()});
+        let bulk = client.post("/pub/patient_health_metric", &many).await.expect_status(200);
+        client.post("/pub/patient_health_metric", &many).await.expect_status(200);
+        let bad = json!({"data": [metric(1), {"type": "patient_health_metric", "attributes": {"type": "colour"}}]});
+        client.post("/pub/patient_health_metric", &bad).await.expect_status(409);
+        assert_eq!(bulk.ids().len(), 1, "all three are the same");
+
+        let group = json!({"query": {"organization": app.demo.organization, "name": "Night shift"}});
+        let patient = json!({"data": {"type": "patient", "attributes": {"last_name": "Framsden"},
+            "relationships": {"groups": {"data": [{"type": "group", "meta": group}]}}}});
+        let patient = client.post("/pub/patient", &patient).await.expect_status(201);
+        let group = patient.body["data"]["relationships"]["groups"]["data"][0]["id"].clone();
+
+        let expected = [
+            entry(&app, &bulk, "create", &json!({"patient_health_metric": bulk.ids()})),
+            entry(&app, &patient, "create", &json!({"group": [group]})),
+            entry(&app, &patient, "create", &json!({"patient": [patient.id()]})),
+        ];
+        assert_eq!(trail(&app), expected);
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn an_upsert_is_entered_as_what_it_was_and_a_deletion_with_what_is_gone() {
+    on_each_database(async |app| {
+        let client = app.organization().await;
+        let upsert = |note: &str| {
+            json!({"meta": {"query": {"identifier": {"system": "MyEMR", "value": "a-1"}, "groups": [app.demo.group]}},
+                "data": {"type": "patient", "attributes": {"note": note},
+                    "relationships": {"groups": {"data": [{"type": "group", "id": app.demo.group}]}}}})
+        };
+        let made = client.put("/pub/patient", &upsert("first")).await.expect_status(200);
+        let changed = client.put("/pub/patient", &upsert("second")).await.expect_status(200);
+        let event = json!({"data": {"type": "calendar_event",
+            "attributes": {"type": "reminder", "title": "Call", "start_at": "2026-03-05T08:00:00Z",
+                "time_zone": "UTC", "attendees": [{"user": made.id()}]},
+            "relationships": {"owner": {"data": {"type": "patient", "id": made.id()}}}}});
+        let event = client.post("/pub/calendar_event", &event).await.expect_status(201);
+        let path = format!("/pub/calendar_event/{}", event.id());
+        let shown = client.get(&path).await.expect_status(200);
+        let deleted = client.delete(&path).await.expect_status(200);
+
+        let trail = trail(&app);
+        let told: Vec<_> = trail.iter().map(|entry| (entry["action"].as_str().unwrap(), &entry["req_id"])).collect();
+        let requests = [&made, &changed, &event, &deleted].map(|response| &response.body["meta"]["req_id"]);
+        let expected: Vec<_> = ["create", "update", "create", "delete"].into_iter().zip(requests).collect();
+        assert_eq!(told, expected);
+        assert_eq!(trail[1]["old"]["attributes"]["note"], "first");
+        assert_eq!(trail[1]["new"]["attributes"]["note"], "second");
+        assert_eq!((&trail[3]["old"], trail[3].get("new")), (&shown.body["data"], None));
+    })
+    .await;
+}
+
+#[test]
+fn reads_are_entered_when_the_server_ends_at_the_latest() {
+    for database in each() {
+        let operator = Operator::of(&database);
+        let mut server = Server::start(&operator, &["serve", "--bind", "127.0.0.1:0"]);
+        let authorization = server.authorization();
+        let fetched = server.get(&format!("/pub/patient/{OSTRANDER}"), &authorization).json();
+        let results = format!("/pub/patient_plan_summary/{OSTRANDER}?include=patient");
+        server.get(&results, &authorization);
+        server.get("/pub/patient/ffffffffffffffffffffffff", &authorization);
+        server.get(&format!("/pub/patient/{OSTRANDER}"), "");
+        server.signal("-TERM");
+        assert_eq!(server.ended(), Some(0));
+
+        let audit = |arguments: &[&str]| -> Vec<Value> {
+            let out = operator.run(&[&["audit", "--action", "read"], arguments].concat()).done();
+            out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        };
+        let records: Vec<_> = audit(&[]).iter().map(|read| read["records"].clone()).collect();
+        let plan = json!({"patient_plan_summary": [OSTRANDER], "patient": [OSTRANDER]});
+        assert_eq!(records, [json!({"patient": [OSTRANDER]}), plan]);
+        let request = fetched["meta"]["req_id"].as_str().unwrap();
+        let [read] = &*audit(&["--request", request]) else { panic!("not one read of {request}") };
+        assert_eq!((&read["req_id"], &read["records"]), (&fetched["meta"]["req_id"], &json!({"patient": [OSTRANDER]})));
+        assert_eq!(audit(&["--record", OSTRANDER]).len(), 2);
+        assert_eq!(audit(&["--record", "ffffffffffffffffffffffff"]).len(), 0);
+        assert_eq!(audit(&["--until", "2026-01-01"]).len(), 0);
+        assert_eq!(audit(&["--client", "operator"]).len(), 0);
+    }
+}
