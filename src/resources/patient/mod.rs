@@ -137,9 +137,10 @@ fn visible<'q>(scope: &Scope) -> patients::BoxedQuery<'q, Backend> {
     within(scope, None)
 }
 
-/// Those within the scope; the one of an id, where one is given. For that one
-/// SQLite would make a list of all patients of the groups, and only when somebody
-/// has the id: a client could tell by the time whether an id is another's.
+/// Those within the scope; the one of an id, where one is given. A condition on the
+/// id beside that on the groups would have SQLite look for the groups only where
+/// somebody has the id, and list all their patients then: a client could tell by
+/// the time whether an id is another's.
 fn within<'q>(scope: &Scope, id: Option<Id>) -> patients::BoxedQuery<'q, Backend> {
     let mine = rows_of(patients::table).filter(patients::organization_id.eq(scope.organization)).into_boxed();
     match (&scope.groups, id) {
@@ -148,7 +149,7 @@ fn within<'q>(scope: &Scope, id: Option<Id>) -> patients::BoxedQuery<'q, Backend
         (Some(ids), None) => mine.filter(patients::id.eq_any(of_groups(ids.iter().copied()))),
         (Some(ids), Some(id)) => {
             let its_own = of_groups(ids.iter().copied()).filter(patient_groups::patient_id.eq(id));
-            mine.filter(patients::id.eq(id)).filter(patients::id.eq_any(its_own))
+            mine.filter(patients::id.eq_any(its_own))
         }
     }
 }
