@@ -17,7 +17,7 @@ const PAGE: i64 = 1000;
 const ANSWERS: i64 = 10;
 
 /// The columns that hold JSON, by table.
-const COLUMNS: [(&str, &[&str]); 9] = [
+const COLUMNS: [(&str, &[&str]); 10] = [
     ("patients", &["phone_numbers", "addresses", "identifiers", "archive_history", "statement", "groups", "coaches"]),
     ("patient_health_metrics", &["code", "value", "systolic", "diastolic", "unit"]),
     ("patient_plan_summaries", &["critical", "window_order"]),
@@ -27,6 +27,7 @@ const COLUMNS: [(&str, &[&str]); 9] = [
     ("health_profile_answers", &["latest", "history"]),
     ("email_histories", &["status_times"]),
     ("idempotency_records", &["body"]),
+    ("audit_entries", &["records", "old", "new"]),
 ];
 
 /// Text that stands between the values of a row. JSON has it nowhere.
