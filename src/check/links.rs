@@ -32,7 +32,8 @@ const fn joining(name: &'static str, id: &'static str, references: &'static [(&'
     Table { name, id, own: false, references }
 }
 
-const TABLES: [Table; 30] = [
+const TABLES: [Table; 31] = [
+    table("audit_entries", &[]),
     table("organizations", &[]),
     table("groups", &[ORGANIZATION]),
     table("coaches", &[ORGANIZATION]),
