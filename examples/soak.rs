@@ -26,7 +26,7 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 const CLIENTS: u64 = 16;
 
 /// Measurements in a bulk.
-const BULK: u64 = 200;
+const BULK: u64 = 100;
 
 struct World {
     base: String,
@@ -244,14 +244,14 @@ impl Client {
                 }
                 true
             }
-            80..83 => {
+            80..81 => {
                 let many: Vec<_> = (0..BULK).map(|n| metric(number % 1_000_000 + n)).collect();
                 if self.expect(200, "POST", "/pub/patient_health_metric", Some(&json!({"data": many}))) {
                     self.world.metrics.fetch_add(BULK, Ordering::Relaxed);
                 }
                 true
             }
-            83..88 => {
+            81..88 => {
                 let change =
                     json!({"data": {"type": "patient", "id": patient, "attributes": {"note": number.to_string()}}});
                 self.expect(200, "PATCH", &format!("/pub/patient/{patient}"), Some(&change))
