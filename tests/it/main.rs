@@ -61,6 +61,7 @@ mod people;
 mod plans;
 mod postgresql_over_tls;
 mod queries;
+mod replica;
 mod results;
 mod reward_programs;
 mod rewards;
