@@ -217,6 +217,17 @@ impl Conn {
     }
 }
 
+impl Conn {
+    /// Keeps so many pages of a SQLite file in memory, in KiB. PostgreSQL sees to
+    /// that itself.
+    fn remember(&mut self, kibibytes: u32) -> QueryResult<()> {
+        match self {
+            Self::Sqlite(connection) => connection.batch_execute(&format!("PRAGMA cache_size = -{kibibytes}")),
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+}
+
 /// Values in portions that one statement can take.
 pub fn chunks<T>(values: impl IntoIterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
     let mut values = values.into_iter();

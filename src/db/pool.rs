@@ -81,6 +81,11 @@ pub type Connections = r2d2::Pool<Manager>;
 /// How often a transaction that loses a race on PostgreSQL is run again.
 const ATTEMPTS: u32 = 8;
 
+/// KiB of a SQLite file that a connection of many remembers, and one of a thread
+/// alone: together they are the memory that a gateway grows into.
+const SHARED: u32 = 4 * 1024;
+const OWN: u32 = 16 * 1024;
+
 /// How often what loses its connection is run again on another.
 const RERUNS: u32 = 2;
 
@@ -152,10 +157,11 @@ impl Pool {
         let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
         self.claims.fetch_update(set, fetch, |left| left.checked_sub(1)).ok()?;
         let connection = self.connections.try_get();
-        if connection.is_none() {
+        let settled = connection.and_then(|mut connection| connection.remember(OWN).ok().map(|()| connection));
+        if settled.is_none() {
             self.claims.fetch_add(1, Ordering::Relaxed);
         }
-        connection
+        settled
     }
 
     /// Runs queries in one transaction and returns when it is durable.
@@ -245,7 +251,9 @@ impl r2d2::ManageConnection for Manager {
     type Error = diesel::r2d2::Error;
 
     fn connect(&self) -> std::result::Result<Conn, Self::Error> {
-        connect(&self.0).map_err(diesel::r2d2::Error::ConnectionError)
+        let mut connection = connect(&self.0).map_err(diesel::r2d2::Error::ConnectionError)?;
+        connection.remember(SHARED).map_err(diesel::r2d2::Error::QueryError)?;
+        Ok(connection)
     }
 
     fn is_valid(&self, connection: &mut Conn) -> std::result::Result<(), Self::Error> {
