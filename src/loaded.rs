@@ -1,5 +1,7 @@
 //! Rows with all that an answer shows of them, and the answers themselves.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
@@ -9,6 +11,7 @@ use crate::call::Answer;
 use crate::conditions::Tag;
 use crate::db::{Conn, Json};
 use crate::error::{Error, Result};
+use crate::id::Id;
 use crate::jsonapi::answer::{Data, Document, Meta, Pairs, Relationships, ResourceObject};
 use crate::jsonapi::{Included, View};
 use crate::resource::Resource;
@@ -82,6 +85,14 @@ impl<R: Resource> Loaded<R> {
         let (row, relationships) = self.only()?;
         let view = View { web_app: self.included.view.web_app.clone(), ..View::default() };
         written(&object(row, relationships, &view))
+    }
+
+    /// The resource objects of all rows, whole, by their ids.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn each(&self) -> Result<BTreeMap<Id, Json>> {
+        self.objects().map(|object| Ok((object.id, Json::from_text(written(&object)?)))).collect()
     }
 
     /// The only row, and how it is written.

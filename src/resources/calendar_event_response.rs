@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::calendar_event::attendee::{self, Attendee, RESPONSES};
 use super::calendar_event::{self, Event};
+use crate::audit::{self, Action, Records};
 use crate::auth::Scope;
 use crate::db::schema::{calendar_event_attendees as attendees, calendar_events as events};
 use crate::db::{Conn, chunks};
@@ -146,6 +147,7 @@ impl Create for Response {
         let responses: Vec<Self> = resolved.collect();
         notes.check()?;
 
+        let before = calendar_event::shown(db, scope, known.events.iter().copied())?;
         for response in &responses {
             diesel::update(attendees::table.find(response.attendee))
                 .set(attendees::response_status.eq(&response.status))
@@ -155,6 +157,11 @@ impl Create for Response {
             diesel::update(events::table.filter(events::id.eq_any(chunk)))
                 .set((events::updated_at.eq(scope.now), events::updated_by.eq(&scope.client)))
                 .execute(db)?;
+        }
+        let mut after = calendar_event::shown(db, scope, known.events.iter().copied())?;
+        for (id, old) in before {
+            let event = Records::of(Event::TYPE, [id]);
+            audit::enter_values(db, scope, Action::Update, &event, (Some(old), after.remove(&id)))?;
         }
         Ok(responses.into_iter().map(Written::Created).collect())
     }

@@ -118,6 +118,35 @@ async fn an_upsert_is_entered_as_what_it_was_and_a_deletion_with_what_is_gone() 
     .await;
 }
 
+#[actix_web::test]
+async fn a_response_is_entered_as_the_change_of_its_event() {
+    on_each_database(async |app| {
+        let client = app.organization().await;
+        let path = format!("/pub/calendar_event?filter[patient]={OSTRANDER}&page[size]=50");
+        let events = client.get(&path).await.expect_status(200);
+        let attended = |event: &&Value| event["attributes"]["attendees"][0].is_object();
+        let before = events.body["data"].as_array().unwrap().iter().find(attended).expect("an event with attendees");
+        let (id, attendee) = (before["id"].as_str().unwrap(), &before["attributes"]["attendees"][0]);
+        let response = json!({"data": {"type": "calendar_event_response",
+            "attributes": {"attendee": attendee["_id"], "response_status": "declined"},
+            "relationships": {"user": {"data": {"type": "user", "id": attendee["user"]}},
+                "calendar_event": {"data": {"type": "calendar_event", "id": id}}}}});
+        let answered = client.post("/pub/calendar_event_response", &response).await.expect_status(201);
+        let after = client.get(&format!("/pub/calendar_event/{id}")).await.expect_status(200);
+
+        let trail = trail(&app);
+        let [changed, created] = &*trail else { panic!("{trail:?}") };
+        let mut expected = entry(&app, &answered, "update", &json!({"calendar_event": [id]}));
+        expected["old"] = before.clone();
+        expected["new"] = after.body["data"].clone();
+        assert_eq!(changed, &expected);
+        assert_ne!(changed["old"], changed["new"]);
+        let response = json!({"calendar_event_response": [answered.id()]});
+        assert_eq!(created, &entry(&app, &answered, "create", &response));
+    })
+    .await;
+}
+
 #[test]
 fn reads_are_entered_when_the_server_ends_at_the_latest() {
     for database in each() {

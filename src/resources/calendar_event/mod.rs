@@ -8,7 +8,7 @@
 pub mod attendee;
 mod write;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use diesel::prelude::*;
 use serde::Serialize;
@@ -19,11 +19,12 @@ use super::patient::{self, Patient, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{calendar_event_attendees as attendees, calendar_events as events};
-use crate::db::{Backend, Conn, Page, Sort, Window, Within, load_page, rows_of};
+use crate::db::{Backend, Conn, Json, Page, Sort, Window, Within, load_page, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::answer::{Relationship, Relationships};
-use crate::jsonapi::{Filters, Included, Instants, PagingRules, Reference};
+use crate::jsonapi::{Filters, Included, Instants, PagingRules, Reference, View};
+use crate::loaded::Loaded;
 use crate::resource::{Delete, Fetch, HasOne, List, Resource, by_instant};
 use crate::time::Instant;
 
@@ -120,6 +121,19 @@ pub fn known<'n>(db: &mut Conn, scope: &Scope, named: impl IntoIterator<Item = &
     lookup::collect(named.into_iter().filter_map(|reference| reference.id), |ids| {
         visible(scope).filter(events::id.eq_any(ids)).select(events::id).load(db)
     })
+}
+
+/// How those of these events are shown that are within the scope.
+///
+/// # Errors
+/// When the database fails.
+pub fn shown(db: &mut Conn, scope: &Scope, ids: impl IntoIterator<Item = Id>) -> Result<BTreeMap<Id, Json>> {
+    let mut events: Vec<Event> = lookup::collect(ids, |ids| {
+        let rows: Vec<Row> = visible(scope).filter(events::id.eq_any(ids)).load(db)?;
+        Ok(rows.into_iter().map(Event::from).collect())
+    })?;
+    load_attendees(db, &mut events)?;
+    Loaded::load(db, scope, events, View::default())?.each()
 }
 
 // Quirk: nobody is left out, not even who is outside the caller's groups: a client sends the list back to change it,
