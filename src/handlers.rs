@@ -7,9 +7,6 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
-use uuid::Uuid;
-
 use crate::audit::{self, Action, Records};
 use crate::auth::Scope;
 use crate::call::{Answer, Call};
@@ -23,6 +20,7 @@ use crate::jsonapi::document::{ClientId, Shape, read_document};
 use crate::jsonapi::{Filters, Items, Notes, Parameters, View};
 use crate::loaded::Loaded;
 use crate::resource::{Create, Delete, Fetch, HasMany, HasOne, List, Resource, Update, Upsert, Written};
+use actix_web::http::StatusCode;
 
 /// `GET /type/{id}`
 pub async fn fetch<R: Fetch>(call: Call) -> Result<Answer> {
@@ -119,14 +117,18 @@ pub async fn create<R: Create>(call: Call) -> Result<Answer> {
     let shape = Shape { kind: R::TYPE, id: R::CLIENT_ID, many: true };
     let (items, options) = read_document(&call.body, shape, &found, R::options, R::read);
     let options = options.unwrap_or_default();
-    let show = shown(R::CREATED, items.many, call.req_id);
+    let show = shown(R::CREATED, items.many, &call);
     let write = move |db: &mut Conn, scope: &Scope| {
         let notes = found.clone();
         let written = R::create(db, scope, &items, &options, &notes)?;
         notes.check()?;
-        audit::enter(db, scope, Action::Create, &made(&written))?;
+        let made = made(&written);
+        audit::enter(db, scope, Action::Create, &made)?;
         let rows = kept(written, &items, &notes);
-        Ok((Loaded::load(db, scope, rows, view.clone())?, notes))
+        let loaded = Loaded::load(db, scope, rows, view.clone())?;
+        // Where nothing was made, the one that was there is shown.
+        let read = if made.is_empty() { loaded.records() } else { loaded.beside() };
+        Ok(Shown { loaded, notes, read })
     };
     call.write(write, show).await
 }
@@ -167,7 +169,7 @@ pub async fn update<R: Update>(call: Call) -> Result<Answer> {
     let found = Notes::beside(faults);
     let shape = Shape { kind: R::TYPE, id: ClientId::Is(&call.id), many: false };
     let (items, _) = read_document(&call.body, shape, &found, |_| (), R::changes);
-    let show = shown(StatusCode::OK, false, call.req_id);
+    let show = shown(StatusCode::OK, false, &call);
     let write = move |db: &mut Conn, scope: &Scope| {
         let notes = found.clone();
         db.serialize(scope.organization)?;
@@ -178,7 +180,7 @@ pub async fn update<R: Update>(call: Call) -> Result<Answer> {
         let Some((_, changes)) = items.items.first() else { return rejected(&notes) };
         let row = R::update(db, scope, row, changes, &notes)?;
         notes.check()?;
-        Ok((changed(db, scope, Some(old), row, &view)?, notes))
+        changed(db, scope, Some(old), row, &view, notes)
     };
     call.write(write, show).await
 }
@@ -195,7 +197,7 @@ pub async fn upsert<R: Upsert>(call: Call) -> Result<Answer> {
     if query.is_none() && !found.faults.any_within("/meta") {
         found.faults.add(Fault::body("/meta/query", R::QUERY));
     }
-    let show = shown(StatusCode::OK, false, call.req_id);
+    let show = shown(StatusCode::OK, false, &call);
     let write = move |db: &mut Conn, scope: &Scope| {
         let notes = found.clone();
         db.serialize(scope.organization)?;
@@ -211,7 +213,7 @@ pub async fn upsert<R: Upsert>(call: Call) -> Result<Answer> {
         };
         let Some(row) = R::upsert(db, scope, query, &found, item, &notes)? else { return rejected(&notes) };
         notes.check()?;
-        Ok((changed(db, scope, old, row, &view)?, notes))
+        changed(db, scope, old, row, &view, notes)
     };
     call.write(write, show).await
 }
@@ -249,7 +251,14 @@ fn as_wanted<R: Resource>(
 
 /// Loads what an answer shows of a row that was changed, or made when it was not
 /// there, and enters that in the audit trail.
-fn changed<R: Resource>(db: &mut Conn, scope: &Scope, old: Option<Json>, row: R, view: &View) -> Result<Loaded<R>> {
+fn changed<R: Resource>(
+    db: &mut Conn,
+    scope: &Scope,
+    old: Option<Json>,
+    row: R,
+    view: &View,
+    notes: Notes,
+) -> Result<Shown<R>> {
     let record = Records::of(row.kind(), [row.id()]);
     let loaded = Loaded::load(db, scope, vec![row], view.clone())?;
     match old {
@@ -259,7 +268,8 @@ fn changed<R: Resource>(db: &mut Conn, scope: &Scope, old: Option<Json>, row: R,
         }
         None => audit::enter(db, scope, Action::Create, &record)?,
     }
-    Ok(loaded)
+    let read = loaded.beside();
+    Ok(Shown { loaded, notes, read })
 }
 
 /// The end of a request that noted faults prevent from being carried out.
@@ -268,13 +278,25 @@ fn rejected<T>(notes: &Notes) -> Result<T> {
     Err(Error::Internal("a request was not carried out, and no fault noted".into()))
 }
 
+/// What the answer to a write shows.
+struct Shown<R> {
+    loaded: Loaded<R>,
+    notes: Notes,
+    /// What it did not write.
+    read: Records,
+}
+
 /// How what was written is answered.
 fn shown<R: Resource>(
     status: StatusCode,
     many: bool,
-    req_id: Uuid,
-) -> impl Fn((Loaded<R>, Notes)) -> Result<Answer> + Send + 'static {
-    move |(loaded, notes)| {
+    call: &Call,
+) -> impl Fn(Shown<R>) -> Result<Answer> + Send + 'static {
+    let (req_id, witness) = (call.req_id, call.witness());
+    move |Shown { loaded, notes, read }| {
+        if let Some(witness) = &witness {
+            witness.note(&read);
+        }
         let meta = Meta { ignored: notes.ignored(), warnings: notes.warnings(), ..Meta::of(req_id) };
         if many { loaded.answer_many(status, &meta, None) } else { loaded.answer_one(status, &meta, None) }
     }

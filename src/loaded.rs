@@ -106,10 +106,16 @@ impl<R: Resource> Loaded<R> {
 
     /// All that an answer shows, by type and id.
     pub fn records(&self) -> Records {
-        let mut records = Records::default();
+        let mut records = self.beside();
         for row in &self.rows {
             records.add(row.kind(), row.id());
         }
+        records
+    }
+
+    /// What an answer shows beside the rows.
+    pub fn beside(&self) -> Records {
+        let mut records = Records::default();
         for (kind, id) in self.included.identities() {
             records.add(kind, id);
         }

@@ -27,7 +27,7 @@ pub use progress::Progress;
 pub use receive::wants_json_api;
 pub use streams::Streams;
 
-use crate::audit::Reads;
+use crate::audit::{Reads, Records};
 use crate::auth::{self, Scope, Scopes};
 use crate::config::Config;
 use crate::db::{Conn, Pool, Weight};
@@ -174,9 +174,15 @@ impl Call {
 
     /// Notes for the audit trail what an answer shows.
     pub fn note_read<R: Resource>(&self, loaded: &Loaded<R>) {
-        if let (Some(reads), Some((organization, client))) = (&self.app.reads, self.progress.caller()) {
-            reads.note(*organization, client, self.app.clock.now(), self.req_id, &loaded.records());
+        if let Some(witness) = self.witness() {
+            witness.note(&loaded.records());
         }
+    }
+
+    /// Who notes that, where it is noted.
+    pub fn witness(&self) -> Option<Witness> {
+        let reads = self.app.reads.clone()?;
+        Some(Witness { reads, clock: self.app.clock.clone(), progress: self.progress.clone() })
     }
 
     /// Checks what can be checked of a write before its body is read. A large
@@ -227,6 +233,22 @@ impl Call {
 pub fn media_type(headers: &HeaderMap) -> String {
     let header = headers.get(header::CONTENT_TYPE).and_then(|header| header.to_str().ok());
     header.unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Notes for the audit trail what is shown to the caller of one request.
+pub struct Witness {
+    reads: Reads,
+    clock: Clock,
+    progress: Arc<Progress>,
+}
+
+impl Witness {
+    /// Notes these records.
+    pub fn note(&self, records: &Records) {
+        if let Some((organization, client)) = self.progress.caller() {
+            self.reads.note(*organization, client, self.clock.now(), self.progress.req_id, records);
+        }
+    }
 }
 
 /// Who asks, until the database is there to say what that means.

@@ -148,6 +148,34 @@ async fn a_response_is_entered_as_the_change_of_its_event() {
 }
 
 #[test]
+fn what_the_answer_to_a_write_shows_beside_what_was_written_is_a_read() {
+    for database in each() {
+        let operator = Operator::of(&database);
+        let mut server = Server::start(&operator, &["serve", "--bind", "127.0.0.1:0"]);
+        let authorization = server.authorization();
+        let patient = server.get(&format!("/pub/patient/{OSTRANDER}"), &authorization).json();
+        let duplicate = json!({"meta": {"ignore_duplicates": true}, "data": {"type": "patient",
+            "attributes": {"identifiers": patient["data"]["attributes"]["identifiers"]},
+            "relationships": {"groups": patient["data"]["relationships"]["groups"]}}});
+        let skipped = server.send("POST", "/pub/patient", &authorization, &duplicate).json();
+        assert_eq!(skipped["data"]["id"], OSTRANDER, "{skipped}");
+        let plan = json!({"data": {"type": "patient_plan_summary", "id": OSTRANDER}});
+        let path = format!("/pub/patient_plan_summary/{OSTRANDER}?include=patient");
+        let changed = server.send("PATCH", &path, &authorization, &plan).json();
+        assert_eq!(changed["included"][0]["type"], "patient", "{changed}");
+        server.signal("-TERM");
+        assert_eq!(server.ended(), Some(0));
+
+        for answer in [skipped, changed] {
+            let request = answer["meta"]["req_id"].as_str().unwrap();
+            let out = operator.run(&["audit", "--action", "read", "--request", request]).done();
+            let read: Value = serde_json::from_str(&out).unwrap();
+            assert_eq!(read["records"], json!({"patient": [OSTRANDER]}));
+        }
+    }
+}
+
+#[test]
 fn reads_are_entered_when_the_server_ends_at_the_latest() {
     for database in each() {
         let operator = Operator::of(&database);
