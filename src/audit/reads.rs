@@ -1,6 +1,6 @@
 //! Reads, gathered and entered together.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,19 +21,20 @@ pub struct Reads(Arc<Mutex<Pending>>);
 
 #[derive(Default)]
 struct Pending {
-    /// Requests as JSON, with commas between.
-    requests: HashMap<Batch, String>,
+    /// Requests as JSON, with commas between; the oldest second first, as their ids
+    /// are to ascend.
+    requests: BTreeMap<Batch, String>,
     bytes: usize,
     /// Requests that had no room.
     lost: usize,
 }
 
 /// What one client reads in one second.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Batch {
+    second: i64,
     organization: Id,
     client: String,
-    second: i64,
 }
 
 #[derive(Serialize)]
@@ -110,7 +111,7 @@ impl Reads {
 }
 
 impl Pending {
-    fn put_back(&mut self, requests: HashMap<Batch, String>, bytes: usize) {
+    fn put_back(&mut self, requests: BTreeMap<Batch, String>, bytes: usize) {
         for (batch, json) in requests {
             join(self.requests.entry(batch).or_default(), &json);
         }

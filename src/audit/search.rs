@@ -87,8 +87,8 @@ impl Search {
             query = query.filter(entries::id.gt(last));
         }
         if let Some(since) = self.since {
-            // Ids are never older than their entries, and are what there is an index of.
-            query = query.filter(entries::id.ge(format!("{:08x}", since.seconds())));
+            // Ids are never older than their entries, and are what there is an index of. None is of before 1970.
+            query = query.filter(entries::id.ge(format!("{:08x}", since.seconds().max(0))));
         }
         if let Some(until) = self.until {
             query = query.filter(entries::at.lt(until));

@@ -1,11 +1,14 @@
 //! The audit trail: who changed and who saw which records.
 
-use retwine::audit::{Search, search};
+use retwine::audit::{Reads, Records, Search, search};
+use retwine::id::Id;
+use retwine::time::Instant;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::command_line::Operator;
 use crate::serving::Server;
-use crate::support::{Response, TestApp, each, on_each_database};
+use crate::support::{NOW, Response, TestApp, each, on_each_database};
 
 /// In Diabetes Together, the group of the restricted client.
 const OSTRANDER: &str = "64062e37741e089d927ad224";
@@ -175,6 +178,23 @@ fn what_the_answer_to_a_write_shows_beside_what_was_written_is_a_read() {
     }
 }
 
+#[actix_web::test]
+async fn reads_of_several_seconds_are_told_of_the_oldest_first() {
+    on_each_database(async |app| {
+        let (reads, now) = (Reads::default(), Instant::parse(NOW).unwrap().seconds());
+        let organization = Id::parse(&app.demo.organization).unwrap();
+        for second in now - 20..now {
+            let at = Instant::from_milliseconds(second * 1000).unwrap();
+            reads.note(organization, "a client", at, Uuid::new_v4(), &Records::of("patient", [OSTRANDER]));
+        }
+        reads.enter(&app.database.pool()).await;
+        let told: Vec<_> = trail(&app).iter().map(|read| read["at"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(told.len(), 20);
+        assert!(told.is_sorted(), "{told:?}");
+    })
+    .await;
+}
+
 #[test]
 fn reads_are_entered_when_the_server_ends_at_the_latest() {
     for database in each() {
@@ -201,6 +221,7 @@ fn reads_are_entered_when_the_server_ends_at_the_latest() {
         assert_eq!((&read["req_id"], &read["records"]), (&fetched["meta"]["req_id"], &json!({"patient": [OSTRANDER]})));
         assert_eq!(audit(&["--record", OSTRANDER]).len(), 2);
         assert_eq!(audit(&["--record", "ffffffffffffffffffffffff"]).len(), 0);
+        assert_eq!(audit(&["--since", "1960-01-01"]).len(), 2);
         assert_eq!(audit(&["--until", "2026-01-01"]).len(), 0);
         assert_eq!(audit(&["--client", "operator"]).len(), 0);
     }
