@@ -36,10 +36,16 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// For how long it is left alone then.
 const SHUNNED: Duration = Duration::from_secs(5);
 
+/// How far a primary's log has come. Positions compare within one timeline only:
+/// a standby that is promoted begins another, and a replica of the old primary may
+/// have followed that one farther than the new one has come.
 #[derive(QueryableByName)]
 struct Position {
     #[diesel(sql_type = Text)]
     lsn: String,
+    /// As it is written in the names of files: eight hex digits.
+    #[diesel(sql_type = Text)]
+    timeline: String,
 }
 
 #[derive(QueryableByName)]
@@ -87,18 +93,17 @@ impl Replica {
     }
 
     fn read_fresh<T>(&self, primary: &Connections, work: impl Fn(&mut Conn) -> Result<T>) -> Result<Option<T>> {
-        let lsn = {
+        let position = {
             let mut primary = primary.get()?;
-            let position = |db: &mut Conn| {
-                let query = diesel::sql_query("SELECT pg_current_wal_flush_lsn()::text AS lsn");
-                Ok(query.get_result::<Position>(db)?.lsn)
-            };
-            attempt(&mut primary, position)?
+            attempt(&mut primary, |db| {
+                let query = "SELECT lsn::text, left(pg_walfile_name(lsn), 8) AS timeline FROM pg_current_wal_flush_lsn() AS lsn";
+                Ok(diesel::sql_query(query).get_result::<Position>(db)?)
+            })?
         };
         let Some(mut connection) = self.connect()? else { return Ok(None) };
         let until = Instant::now() + PATIENCE;
         loop {
-            match attempt(&mut connection, |db| follows(db, &lsn))? {
+            match attempt(&mut connection, |db| follows(db, &position))? {
                 Some(true) => break,
                 Some(false) if Instant::now() < until => thread::sleep(Duration::from_millis(1)),
                 Some(false) => {
@@ -116,9 +121,14 @@ impl Replica {
 }
 
 /// Whether a replica has all that its primary had at this position; `None` when
-/// it is no replica, or no longer.
-fn follows(db: &mut Conn, lsn: &str) -> Result<Option<bool>> {
-    let query = diesel::sql_query("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS follows WHERE pg_is_in_recovery()");
-    let answer: Option<Follows> = query.bind::<Text, _>(lsn).get_result(db).optional()?;
+/// it is no replica, or no longer. It is on a timeline from its first restartpoint
+/// there, which may be minutes after it has switched; that is the safe side.
+fn follows(db: &mut Conn, position: &Position) -> Result<Option<bool>> {
+    let query = diesel::sql_query(
+        "SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AND upper(lpad(to_hex(timeline_id), 8, '0')) = $2 AS follows \
+         FROM pg_control_checkpoint() WHERE pg_is_in_recovery()",
+    );
+    let query = query.bind::<Text, _>(&position.lsn).bind::<Text, _>(&position.timeline);
+    let answer: Option<Follows> = query.get_result(db).optional()?;
     Ok(answer.map(|Follows { follows }| follows.unwrap_or(false)))
 }
