@@ -1,6 +1,7 @@
 //! The way back: what is sent, and what is sent when something is wrong.
 
 use actix_web::HttpResponse;
+use actix_web::body;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
@@ -43,6 +44,10 @@ impl Answer {
         }
         for header in self.headers {
             response.insert_header(header);
+        }
+        if self.status == StatusCode::NOT_MODIFIED {
+            // An empty body would have a length, and over HTTP/2 it would be told: that of the resource, 0.
+            return response.body(body::None::new());
         }
         response.body(self.body)
     }
@@ -91,4 +96,21 @@ pub fn error_answer(error: &Error, req_id: Uuid) -> Answer {
         _ => Vec::new(),
     };
     Answer { status: Error::status(&faults), content_type: JSON_API, headers, body }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::{BodySize, MessageBody};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_nothing_has_changed_says_nothing_of_a_length() {
+        let size = |status| {
+            let answer = Answer { status, content_type: JSON_API, headers: Vec::new(), body: Vec::new() };
+            answer.respond(Uuid::nil()).body().size()
+        };
+        assert_eq!(size(StatusCode::NOT_MODIFIED), BodySize::None);
+        assert_eq!(size(StatusCode::OK), BodySize::Sized(0));
+    }
 }
