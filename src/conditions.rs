@@ -144,6 +144,12 @@ impl Conditions {
         }
     }
 
+    /// Those of a request that only reads. What is no tag is passed over: clients of
+    /// before there were tags send what they like, and nothing depends on it.
+    pub fn of_read(headers: &HeaderMap) -> Self {
+        Self::read(headers, &Faults::default())
+    }
+
     /// Whether the client has none.
     pub fn are_none(&self) -> bool {
         self.one_of.is_none() && self.none_of.is_none()

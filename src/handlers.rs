@@ -26,7 +26,7 @@ use actix_web::http::StatusCode;
 pub async fn fetch<R: Fetch>(call: Call) -> Result<Answer> {
     let id = call.path_id();
     let (view, faults) = view::<R>(&call);
-    let conditions = Conditions::read(call.headers(), &faults);
+    let conditions = Conditions::of_read(call.headers());
     let loaded = call
         .read(Weight::Short, move |db, scope| {
             faults.clone().check()?;
@@ -42,7 +42,7 @@ pub async fn fetch<R: Fetch>(call: Call) -> Result<Answer> {
 pub async fn related_one<R: HasOne<T>, T: Fetch>(call: Call) -> Result<Answer> {
     let id = call.path_id();
     let (view, faults) = view::<T>(&call);
-    let conditions = Conditions::read(call.headers(), &faults);
+    let conditions = Conditions::of_read(call.headers());
     let loaded = call
         .read(Weight::Short, move |db, scope| {
             faults.clone().check()?;

@@ -95,7 +95,9 @@ fn a_replica_is_asked_only_while_it_follows_the_primary() {
 
 #[test]
 fn what_a_replica_misses_or_cannot_answer_the_primary_answers() {
-    let Some(primary) = Cluster::if_there(&["listen_addresses=", "fsync=off", "wal_level=replica"], &[]) else { return };
+    let Some(primary) = Cluster::if_there(&["listen_addresses=", "fsync=off", "wal_level=replica"], &[]) else {
+        return;
+    };
     primary.create("retwine", "template1");
     let Target::Postgres(url) = primary.target("retwine") else { unreachable!() };
     let operator = Operator { folder: TempDir::new().unwrap(), url };
