@@ -1,14 +1,15 @@
 //! Clients of every kind at once, for as long as it takes to see what only time
 //! shows: memory that grows, answers that should not be, counts that drift.
-//! `bench/soak` serves the gateway and runs this beside it.
+//! `bench/soak` serves the gateway and runs this beside it; `tests/it/soak.rs` does
+//! the same for some seconds.
 //!
 //! ```text
-//! soak BASE TOKEN ORGANIZATION GROUP PID MINUTES IDLE IDS...
+//! soak BASE TOKEN ORGANIZATION GROUP PID SECONDS IDLE IDS...
 //! ```
 //!
 //! BASE is `HOST:PORT`, PID the gateway's, IDLE connections that do nothing after
-//! one request, IDS patients of the group. A line for each minute; at the end, a
-//! fault for each count that is not what was acknowledged.
+//! one request, IDS patients of the group. A line for each minute; it fails when an
+//! answer was not what it should be, or a count is not what was acknowledged.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -37,6 +38,7 @@ struct World {
     over: AtomicBool,
     metrics: AtomicU64,
     created: AtomicU64,
+    surprises: AtomicU64,
     seen: Mutex<Seen>,
 }
 
@@ -51,7 +53,13 @@ struct Seen {
 
 fn main() -> Outcome {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [base, token, organization, group, pid, minutes, idle, patients @ ..] = arguments.as_slice() else {
+    let surprises = run(&arguments)?;
+    if surprises == 0 { Ok(()) } else { Err(format!("{surprises} answers were not expected").into()) }
+}
+
+/// Runs it, and tells how many answers were not what they should be.
+pub fn run(arguments: &[String]) -> Outcome<u64> {
+    let [base, token, organization, group, pid, seconds, idle, patients @ ..] = arguments else {
         return Err("see the head of examples/soak.rs".into());
     };
     let world = Arc::new(World {
@@ -63,6 +71,7 @@ fn main() -> Outcome {
         over: AtomicBool::new(false),
         metrics: AtomicU64::new(0),
         created: AtomicU64::new(0),
+        surprises: AtomicU64::new(0),
         seen: Mutex::default(),
     });
     let before = world.counts()?;
@@ -74,9 +83,12 @@ fn main() -> Outcome {
             thread::spawn(move || Client { world, stream: None, random: number + 1 }.work())
         })
         .collect();
-    for minute in 1..=minutes.parse::<u64>()? {
-        thread::sleep(Duration::from_mins(1));
-        say(&format!("minute {minute}: {}, memory {}", world.tell(), memory(pid)))?;
+    let mut left = Duration::from_secs(seconds.parse()?);
+    while !left.is_zero() {
+        let part = left.min(Duration::from_mins(1));
+        thread::sleep(part);
+        left -= part;
+        say(&format!("{} s left: {}, memory {}", left.as_secs(), world.tell(), memory(pid)))?;
     }
     world.over.store(true, Ordering::Relaxed);
     for client in clients {
@@ -91,7 +103,10 @@ fn main() -> Outcome {
     let grown = (after.0 - before.0, after.1 - before.1);
     let acknowledged = (world.metrics.load(Ordering::Relaxed), world.created.load(Ordering::Relaxed));
     say(&format!("metrics and patients: grown by {grown:?}, acknowledged {acknowledged:?}"))?;
-    if grown == acknowledged { Ok(()) } else { Err("what was acknowledged is not what is there".into()) }
+    if grown != acknowledged {
+        return Err("what was acknowledged is not what is there".into());
+    }
+    Ok(world.surprises.load(Ordering::Relaxed))
 }
 
 fn say(text: &str) -> Outcome {
@@ -286,11 +301,13 @@ impl Client {
                 *seen.statuses.entry(status).or_default() += 1;
                 if status != expected {
                     let text = String::from_utf8_lossy(body.get(..300).unwrap_or(&body)).into_owned();
+                    self.world.surprises.fetch_add(1, Ordering::Relaxed);
                     seen.surprises.push(format!("{method} {path}: {status}, not {expected}: {text}"));
                 }
                 status == expected
             }
             Err(error) => {
+                self.world.surprises.fetch_add(1, Ordering::Relaxed);
                 seen.surprises.push(format!("{method} {path}: {error}"));
                 self.stream = None;
                 false

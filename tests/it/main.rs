@@ -70,6 +70,7 @@ mod seed_as_of;
 mod seed_files;
 mod serving;
 mod slow_clients;
+mod soak;
 mod sorting;
 mod strangers;
 mod support;
