@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::coach::{self, Coach};
-use super::patient::{self, Patient, of_groups};
+use super::patient::{self, Patient, in_groups};
 use crate::auth::Scope;
 use crate::db::schema::email_histories as emails;
 use crate::db::{Backend, Conn, Json, Page, Sort, Window, insert_all, load_page, rows_of};
@@ -89,7 +89,7 @@ fn visible<'q>(scope: &Scope) -> emails::BoxedQuery<'q, Backend> {
     let mine = rows_of(emails::table).filter(emails::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine.filter(emails::receiver_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => mine.filter(in_groups(emails::receiver_id, ids)),
     }
 }
 

@@ -13,7 +13,7 @@ use super::health_profile_answer as answer;
 use super::health_profile_question::{self as question, Question};
 use super::health_question_definition::{self as definition, CATEGORIES};
 use super::lookup;
-use super::patient::{self, Patient, of_groups};
+use super::patient::{self, Patient, in_groups, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::health_profiles as profiles;
@@ -106,7 +106,7 @@ fn visible<'q>(scope: &Scope) -> profiles::BoxedQuery<'q, Backend> {
     let mine = rows_of(profiles::table).filter(profiles::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine.filter(profiles::patient_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => mine.filter(in_groups(profiles::patient_id, ids)),
     }
 }
 

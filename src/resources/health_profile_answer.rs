@@ -13,7 +13,7 @@ use super::coach;
 use super::health_profile_question::Question;
 use super::health_question_definition as definition;
 use super::lookup;
-use super::patient::{self, Patient, of_groups};
+use super::patient::{self, Patient, in_groups, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::health_profile_answers as answers;
@@ -86,7 +86,7 @@ fn visible<'q>(scope: &Scope) -> answers::BoxedQuery<'q, Backend> {
     let mine = rows_of(answers::table).filter(answers::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine.filter(answers::patient_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => mine.filter(in_groups(answers::patient_id, ids)),
     }
 }
 

@@ -15,7 +15,7 @@ use super::health_profile::{self, HealthProfile};
 use super::health_profile_answer::{self as answer, Answer};
 use super::health_question_definition::{self as definition, Audience, Definition};
 use super::lookup;
-use super::patient::of_groups;
+use super::patient::{in_groups, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{health_profile_questions as questions, patients};
@@ -114,7 +114,7 @@ fn visible<'q>(scope: &Scope, audiences: &[Audience]) -> Query<'q> {
     query = query.filter(patients::organization_id.eq(scope.organization));
     match &scope.groups {
         None => query,
-        Some(ids) => query.filter(questions::patient_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => query.filter(in_groups(questions::patient_id, ids)),
     }
 }
 

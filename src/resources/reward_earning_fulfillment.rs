@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::decimal::Decimal;
-use super::patient::{Patient, of_groups};
+use super::patient::{Patient, in_groups};
 use super::reach::{Reach, Reached};
 use super::reward_earning::{self as earning, Earning};
 use crate::auth::Scope;
@@ -129,9 +129,9 @@ fn visible<'q>(scope: &Scope) -> fulfillments::BoxedQuery<'q, Backend> {
     let mine = rows_of(fulfillments::table).filter(fulfillments::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine
-            .filter(fulfillments::group_id.eq_any(ids.clone()))
-            .filter(fulfillments::patient_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => {
+            mine.filter(fulfillments::group_id.eq_any(ids.clone())).filter(in_groups(fulfillments::patient_id, ids))
+        }
     }
 }
 

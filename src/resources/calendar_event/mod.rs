@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use self::attendee::{Attendee, People};
 use super::lookup;
-use super::patient::{self, Patient, of_groups};
+use super::patient::{self, Patient, in_groups, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::{calendar_event_attendees as attendees, calendar_events as events};
@@ -109,7 +109,7 @@ fn visible<'q>(scope: &Scope) -> events::BoxedQuery<'q, Backend> {
     let mine = rows_of(events::table).filter(events::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine.filter(events::owner_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => mine.filter(in_groups(events::owner_id, ids)),
     }
 }
 

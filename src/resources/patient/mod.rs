@@ -8,6 +8,7 @@
 //! Quirk: a patient shows `updated_at` but, other than most types, no
 //! `created_at`, as in the vendor's examples.
 
+mod member;
 mod parts;
 mod relations;
 mod seed;
@@ -15,6 +16,7 @@ mod target;
 mod upsert;
 mod write;
 
+pub use member::in_groups;
 pub use target::{Query, Target, Targets};
 
 use std::collections::HashSet;
@@ -134,23 +136,10 @@ impl Resource for Patient {
 }
 
 fn visible<'q>(scope: &Scope) -> patients::BoxedQuery<'q, Backend> {
-    within(scope, None)
-}
-
-/// Those within the scope; the one of an id, where one is given. A condition on the
-/// id beside that on the groups would have SQLite look for the groups only where
-/// somebody has the id, and list all their patients then: a client could tell by
-/// the time whether an id is another's.
-fn within<'q>(scope: &Scope, id: Option<Id>) -> patients::BoxedQuery<'q, Backend> {
     let mine = rows_of(patients::table).filter(patients::organization_id.eq(scope.organization)).into_boxed();
-    match (&scope.groups, id) {
-        (None, None) => mine,
-        (None, Some(id)) => mine.filter(patients::id.eq(id)),
-        (Some(ids), None) => mine.filter(patients::id.eq_any(of_groups(ids.iter().copied()))),
-        (Some(ids), Some(id)) => {
-            let its_own = of_groups(ids.iter().copied()).filter(patient_groups::patient_id.eq(id));
-            mine.filter(patients::id.eq_any(its_own))
-        }
+    match &scope.groups {
+        None => mine,
+        Some(ids) => mine.filter(in_groups(patients::id, ids)),
     }
 }
 
@@ -163,7 +152,7 @@ pub fn of_groups(
 
 impl Fetch for Patient {
     fn fetch(db: &mut Conn, scope: &Scope, id: Id) -> Result<Self> {
-        within(scope, Some(id)).first(db).optional()?.ok_or_else(|| Fault::not_found().into())
+        visible(scope).filter(patients::id.eq(id)).first(db).optional()?.ok_or_else(|| Fault::not_found().into())
     }
 }
 

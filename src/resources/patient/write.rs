@@ -180,7 +180,7 @@ fn existing(
     }
     for (_, holder) in conflicts {
         if let Holder::Patient(id) = holder
-            && let Some(row) = super::within(scope, Some(*id)).first(db).optional()?
+            && let Some(row) = super::visible(scope).filter(patients::id.eq(*id)).first(db).optional()?
         {
             return Ok(Some(Written::Skipped(Some(row))));
         }

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::counts;
-use super::patient::{self, Patient, of_groups};
+use super::patient::{self, Patient, in_groups, of_groups};
 use super::reach::{Reach, Reached};
 use crate::auth::Scope;
 use crate::db::schema::patient_health_metrics as metrics;
@@ -85,7 +85,7 @@ fn visible<'q>(scope: &Scope) -> metrics::BoxedQuery<'q, Backend> {
     let mine = rows_of(metrics::table).filter(metrics::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine.filter(metrics::patient_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => mine.filter(in_groups(metrics::patient_id, ids)),
     }
 }
 

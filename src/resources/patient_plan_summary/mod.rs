@@ -17,7 +17,7 @@ pub use adherence::{Adherence, FrequencyGoal, Weeks};
 use super::action::{self, Action};
 use super::bundle::{self, Bundle};
 use super::lookup;
-use super::patient::{self, Patient, of_groups};
+use super::patient::{self, Patient, in_groups, of_groups};
 use super::reach::{Reach, Reached};
 use super::result::{self, HealthResult};
 use crate::auth::Scope;
@@ -188,7 +188,7 @@ fn visible<'q>(scope: &Scope) -> plans::BoxedQuery<'q, Backend> {
     let mine = rows_of(plans::table).filter(plans::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine.filter(plans::patient_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => mine.filter(in_groups(plans::patient_id, ids)),
     }
 }
 

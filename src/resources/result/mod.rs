@@ -16,7 +16,7 @@ pub use list::ResultFilter;
 
 use super::action::Action;
 use super::lookup;
-use super::patient::{Patient, of_groups};
+use super::patient::{Patient, in_groups};
 use super::patient_health_metric::Metric;
 use super::patient_plan_summary::{self as plan, Plan};
 use crate::auth::Scope;
@@ -161,7 +161,7 @@ fn visible<'q>(scope: &Scope) -> Query<'q> {
     let mine = rows_of(all_results::table).filter(all_results::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine.filter(all_results::patient_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => mine.filter(in_groups(all_results::patient_id, ids)),
     }
 }
 

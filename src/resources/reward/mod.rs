@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::lookup;
-use super::patient::{Patient, of_groups};
+use super::patient::{Patient, in_groups};
 use super::reach::{Reach, Reached};
 use super::reward_program_activation::{self as activation, Activation};
 use crate::auth::Scope;
@@ -111,9 +111,7 @@ fn visible<'q>(scope: &Scope) -> rewards::BoxedQuery<'q, Backend> {
     let mine = rows_of(rewards::table).filter(rewards::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine
-            .filter(rewards::group_id.eq_any(ids.clone()))
-            .filter(rewards::patient_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => mine.filter(rewards::group_id.eq_any(ids.clone())).filter(in_groups(rewards::patient_id, ids)),
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::decimal::Decimal;
 use super::group::Group;
 use super::lookup;
-use super::patient::{Patient, of_groups};
+use super::patient::{Patient, in_groups};
 use super::reach::{Reach, Reached};
 use super::reward::Reward;
 use super::reward_program_activation::Activation;
@@ -115,9 +115,7 @@ fn visible<'q>(scope: &Scope) -> earnings::BoxedQuery<'q, Backend> {
     let mine = rows_of(earnings::table).filter(earnings::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine
-            .filter(earnings::group_id.eq_any(ids.clone()))
-            .filter(earnings::patient_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => mine.filter(earnings::group_id.eq_any(ids.clone())).filter(in_groups(earnings::patient_id, ids)),
     }
 }
 

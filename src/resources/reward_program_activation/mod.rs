@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::lookup;
-use super::patient::{Patient, of_groups};
+use super::patient::{Patient, in_groups};
 use super::reach::{Reach, Reached};
 use super::reward_program::Program;
 use crate::auth::Scope;
@@ -117,9 +117,9 @@ fn visible<'q>(scope: &Scope) -> activations::BoxedQuery<'q, Backend> {
     let mine = rows_of(activations::table).filter(activations::organization_id.eq(scope.organization)).into_boxed();
     match &scope.groups {
         None => mine,
-        Some(ids) => mine
-            .filter(activations::group_id.eq_any(ids.clone()))
-            .filter(activations::patient_id.eq_any(of_groups(ids.clone()))),
+        Some(ids) => {
+            mine.filter(activations::group_id.eq_any(ids.clone())).filter(in_groups(activations::patient_id, ids))
+        }
     }
 }
 
