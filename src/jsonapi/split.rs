@@ -4,8 +4,6 @@
 //! quotes or brackets do, which is found several times as fast as by parsing it
 //! again at each level that it is read from.
 
-use memchr::memchr2;
-
 /// The items of an array, or the names and values of an object in turn.
 pub struct Parts<'a> {
     rest: &'a str,
@@ -21,8 +19,11 @@ impl<'a> Iterator for Parts<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let between = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':');
-        let (_, begun) = self.rest.split_at_checked(self.rest.bytes().position(|byte| !between(byte))?)?;
+        let between = |character: char| matches!(character, ' ' | '\t' | '\n' | '\r' | ',' | ':');
+        let begun = self.rest.trim_start_matches(between);
+        if begun.is_empty() {
+            return None;
+        }
         let (part, rest) = begun.split_at_checked(end_of_value(begun.as_bytes()))?;
         self.rest = rest;
         Some(part)
@@ -84,14 +85,14 @@ pub fn depth(json: &str) -> usize {
 /// Where a string ends that begins here.
 fn end_of_string(json: &[u8], begin: usize) -> usize {
     let mut at = begin + 1;
-    while let Some(found) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if json.get(at) == Some(&b'"') {
-            return at + 1;
+    loop {
+        match json.get(at) {
+            Some(b'\\') => at += 2,
+            Some(b'"') => return at + 1,
+            Some(_) => at += 1,
+            None => return json.len(),
         }
-        at += 2;
     }
-    json.len()
 }
 
 #[cfg(test)]
