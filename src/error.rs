@@ -4,13 +4,15 @@
 //! together. Every other [`Error`] is ours: its cause goes to the log under the
 //! request's id, and the client reads a fixed sentence.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+mod faults;
+
 use std::fmt;
 
 use actix_web::http::StatusCode;
 use diesel::result::DatabaseErrorKind;
 use serde::Serialize;
+
+pub use faults::Faults;
 
 /// The outcome of anything that can fail while a request is answered.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -338,79 +340,4 @@ impl Serialize for Fault {
         Object { status: self.status.as_str(), code, title, detail: self.to_string(), source: self.source.as_ref() }
             .serialize(serializer)
     }
-}
-
-/// The faults found so far. Looking for faults goes on after the first, so that
-/// one answer lists them all.
-#[derive(Clone, Debug, Default)]
-pub struct Faults(RefCell<Found>);
-
-#[derive(Clone, Debug, Default)]
-struct Found {
-    listed: Vec<Fault>,
-    /// The pointers of all, for finding those below a place.
-    pointers: BTreeSet<String>,
-    /// How many there are beyond those that are listed.
-    unlisted: usize,
-}
-
-/// Faults that one answer lists at the most: an import of a million bad items
-/// must not be answered with a gigabyte.
-const LISTED: usize = 1_000;
-
-impl Faults {
-    /// Adds a fault.
-    pub fn add(&self, fault: Fault) {
-        let mut found = self.0.borrow_mut();
-        if let Some(Source::Pointer(pointer)) = &fault.source {
-            found.pointers.insert(pointer.clone());
-        }
-        if found.listed.len() < LISTED {
-            found.listed.push(fault);
-        } else {
-            found.unlisted += 1;
-        }
-    }
-
-    /// Adds faults.
-    pub fn extend(&self, faults: impl IntoIterator<Item = Fault>) {
-        for fault in faults {
-            self.add(fault);
-        }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.borrow().listed.is_empty()
-    }
-
-    /// Whether there is a fault at this place in the body or below it.
-    pub fn any_within(&self, pointer: &str) -> bool {
-        let below = format!("{pointer}/");
-        let pointers = &self.0.borrow().pointers;
-        pointers.contains(pointer)
-            || pointers.range(below.clone()..).next().is_some_and(|next| next.starts_with(&below))
-    }
-
-    /// Ends the search.
-    ///
-    /// # Errors
-    /// With every fault that was added, by the item of `data` that it is in.
-    pub fn check(&self) -> Result<()> {
-        let Found { listed: mut faults, unlisted, .. } = self.0.take();
-        let Some(kind) = faults.first().map(|fault| fault.kind) else { return Ok(()) };
-        faults.sort_by_cached_key(|fault| match &fault.source {
-            Some(Source::Pointer(pointer)) => item_of(pointer),
-            _ => 0,
-        });
-        if unlisted > 0 {
-            faults.push(Fault::new(kind, format!("{unlisted} further faults are not listed; mend these first")));
-        }
-        Err(Error::Rejected(faults))
-    }
-}
-
-/// The index of the item of `data` that a pointer leads into.
-fn item_of(pointer: &str) -> usize {
-    pointer.strip_prefix("/data/").and_then(|rest| rest.split('/').next()?.parse().ok()).unwrap_or(0)
 }
