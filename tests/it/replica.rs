@@ -18,6 +18,16 @@ use crate::support::Cluster;
 
 const OSTRANDER: &str = "64062e37741e089d927ad224";
 
+/// One with the demo in it.
+fn primary() -> Option<(Cluster, Operator)> {
+    let primary = Cluster::if_there(&["listen_addresses=", "fsync=off", "wal_level=replica"], &[])?;
+    primary.create("retwine", "template1");
+    let Target::Postgres(url) = primary.target("retwine") else { unreachable!() };
+    let operator = Operator { folder: TempDir::new().unwrap(), url };
+    drop(Server::start(&operator, &["demo", "--bind", "127.0.0.1:0"]));
+    Some((primary, operator))
+}
+
 fn execute(cluster: &Cluster, statement: &str) {
     let Conn::Postgres(mut db) = connect(&cluster.target("retwine")).unwrap() else { unreachable!() };
     db.batch_execute(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
@@ -58,13 +68,7 @@ fn expect_fresh(server: &Server, bearer: &str) {
 
 #[test]
 fn a_replica_is_asked_only_while_it_follows_the_primary() {
-    let Some(primary) = Cluster::if_there(&["listen_addresses=", "fsync=off", "wal_level=replica"], &[]) else {
-        return;
-    };
-    primary.create("retwine", "template1");
-    let Target::Postgres(url) = primary.target("retwine") else { unreachable!() };
-    let operator = Operator { folder: TempDir::new().unwrap(), url };
-    drop(Server::start(&operator, &["demo", "--bind", "127.0.0.1:0"]));
+    let Some((primary, operator)) = primary() else { return };
     let [standby, replica] = [primary.standby(), primary.standby()];
 
     let Target::Postgres(of_replica) = replica.target("retwine") else { unreachable!() };
@@ -95,13 +99,7 @@ fn a_replica_is_asked_only_while_it_follows_the_primary() {
 
 #[test]
 fn what_a_replica_misses_or_cannot_answer_the_primary_answers() {
-    let Some(primary) = Cluster::if_there(&["listen_addresses=", "fsync=off", "wal_level=replica"], &[]) else {
-        return;
-    };
-    primary.create("retwine", "template1");
-    let Target::Postgres(url) = primary.target("retwine") else { unreachable!() };
-    let operator = Operator { folder: TempDir::new().unwrap(), url };
-    drop(Server::start(&operator, &["demo", "--bind", "127.0.0.1:0"]));
+    let Some((primary, operator)) = primary() else { return };
     let replica = primary.standby();
     let Target::Postgres(of_replica) = replica.target("retwine") else { unreachable!() };
     execute(&replica, "SELECT pg_wal_replay_pause()");
