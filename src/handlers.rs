@@ -22,6 +22,9 @@ use crate::loaded::Loaded;
 use crate::resource::{Create, Delete, Fetch, HasMany, HasOne, List, Resource, Update, Upsert, Written};
 use actix_web::http::StatusCode;
 
+/// Resources that are written in a short time.
+const FEW: usize = 20;
+
 /// `GET /type/{id}`
 pub async fn fetch<R: Fetch>(call: Call) -> Result<Answer> {
     let id = call.path_id();
@@ -117,6 +120,7 @@ pub async fn create<R: Create>(call: Call) -> Result<Answer> {
     let shape = Shape { kind: R::TYPE, id: R::CLIENT_ID, many: true };
     let (items, options) = read_document(&call.body, shape, &found, R::options, R::read);
     let options = options.unwrap_or_default();
+    let weight = if items.items.len() > FEW { Weight::Long } else { Weight::Short };
     let show = shown(R::CREATED, items.many, &call);
     let write = move |db: &mut Conn, scope: &Scope| {
         let notes = found.clone();
@@ -130,7 +134,7 @@ pub async fn create<R: Create>(call: Call) -> Result<Answer> {
         let read = if made.is_empty() { loaded.records() } else { loaded.beside() };
         Ok(Shown { loaded, notes, read })
     };
-    call.write(write, show).await
+    call.write(weight, write, show).await
 }
 
 /// The resources that were created.
@@ -182,7 +186,7 @@ pub async fn update<R: Update>(call: Call) -> Result<Answer> {
         notes.check()?;
         changed(db, scope, Some(old), row, &view, notes)
     };
-    call.write(write, show).await
+    call.write(Weight::Short, write, show).await
 }
 
 /// `PUT /type`
@@ -215,7 +219,7 @@ pub async fn upsert<R: Upsert>(call: Call) -> Result<Answer> {
         notes.check()?;
         changed(db, scope, old, row, &view, notes)
     };
-    call.write(write, show).await
+    call.write(Weight::Short, write, show).await
 }
 
 /// `DELETE /type/{id}`
@@ -232,7 +236,7 @@ pub async fn delete<R: Delete>(call: Call) -> Result<Answer> {
         audit::enter_values(db, scope, Action::Delete, &Records::of(row.kind(), [row.id()]), (Some(old), None))?;
         R::delete(db, scope, row)
     };
-    call.write(write, move |()| Answer::document(StatusCode::OK, &MetaDocument { meta: &meta })).await
+    call.write(Weight::Short, write, move |()| Answer::document(StatusCode::OK, &MetaDocument { meta: &meta })).await
 }
 
 /// The row, when it is what the client wants it to be, and how it is written.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Action, Entry, Records};
 use crate::db::schema::audit_entries as entries;
-use crate::db::{Json, Pool, insert_all};
+use crate::db::{Json, Pool, Weight, insert_all};
 use crate::id::Id;
 use crate::time::Instant;
 
@@ -97,7 +97,7 @@ impl Reads {
             }
         };
         let rows: Vec<Entry> = requests.iter().map(entry).collect();
-        let outcome = pool.write(move |db| Ok(insert_all::<_, Entry>(db, entries::table, &rows)?)).await;
+        let outcome = pool.write(Weight::Long, move |db| Ok(insert_all::<_, Entry>(db, entries::table, &rows)?)).await;
         if let Err(error) = outcome {
             log::warn!("reads wait to be entered in the audit trail: {error}");
             // They may be there: twice is better than not at all.

@@ -149,7 +149,7 @@ impl Call {
     /// # Errors
     /// 401 when the caller has no good token; whatever `work` fails with, and
     /// then nothing is stored.
-    pub async fn write<T, W, S>(&self, work: W, show: S) -> Result<Answer>
+    pub async fn write<T, W, S>(&self, weight: Weight, work: W, show: S) -> Result<Answer>
     where
         T: Send + 'static,
         W: Fn(&mut Conn, &Scope) -> Result<T> + Send + 'static,
@@ -162,14 +162,14 @@ impl Call {
                 let scope = caller.identify(db)?;
                 work(db, &scope)
             };
-            return show(pool.write(write).await?);
+            return show(pool.write(weight, write).await?);
         };
         let write = move |db: &mut Conn| {
             let scope = caller.identify(db)?;
             let once = once.as_ref().map_err(|fault| Error::from(fault.clone()))?;
             once.carry_out(db, &scope, |db| show(work(db, &scope)?))
         };
-        pool.write(write).await
+        pool.write(weight, write).await
     }
 
     /// Notes for the audit trail what an answer shows.

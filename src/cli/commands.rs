@@ -155,7 +155,7 @@ async fn run_demo(config: Config, database: &DatabaseConfig, print_env: bool, re
     let (listener, identity) = listen(&config)?;
     let pool = open(database, true).await?;
     let (now, stop) = (Clock::System.now(), Stop::listen()?);
-    let reports = pool.write(move |db| demo::load(db, reset, now)).await?;
+    let reports = pool.write(Weight::Long, move |db| demo::load(db, reset, now)).await?;
     log::info!("data in {}", redact(&database.database_url));
     say(&format!(
         "{}\n{}",
@@ -173,7 +173,7 @@ async fn seed_files(pool: &Pool, files: Vec<PathBuf>, loading: Loading) -> Outco
         fixtures.push((file.display().to_string(), text));
     }
     let load = move |db: &mut Conn| fixtures.iter().map(|(file, text)| seed::load(db, file, text, loading)).collect();
-    let reports: Vec<Report> = pool.write(load).await.map_err(|error| match error.into() {
+    let reports: Vec<Report> = pool.write(Weight::Long, load).await.map_err(|error| match error.into() {
         Failure::Refused(cause) => Failure::Refused(format!("nothing was stored, because:\n{cause}")),
         failure @ Failure::OutOfReach(_) => failure,
     })?;
@@ -214,7 +214,7 @@ async fn organization(pool: &Pool, command: OrganizationCommand) -> Outcome<()> 
                 Organization::store(db, &scope, &new, &Notes::default())?;
                 enter(db, &scope, Action::Create, &Records::of(Organization::TYPE, [id]))
             };
-            pool.write(store).await?;
+            pool.write(Weight::Long, store).await?;
             say(&id.to_string())
         }
         OrganizationCommand::List => {
@@ -280,7 +280,7 @@ async fn coach(pool: &Pool, command: CoachCommand) -> Outcome<()> {
                 enter(db, &scope, Action::Create, &Records::of(Coach::TYPE, [coach.id]))?;
                 Ok(coach)
             };
-            let coach = pool.write(store).await.map_err(about_flags)?;
+            let coach = pool.write(Weight::Long, store).await.map_err(about_flags)?;
             say(&coach.id.to_string())
         }
         CoachCommand::List { of } => {
@@ -317,7 +317,7 @@ async fn client(pool: &Pool, command: ClientCommand) -> Outcome<()> {
                 Client::add(db, &scope, &new, &Notes::default())?;
                 enter(db, &scope, Action::Create, &Records::of(Client::NAME, [new.id.as_str()]))
             };
-            pool.write(store).await.map_err(about_flags)?;
+            pool.write(Weight::Long, store).await.map_err(about_flags)?;
             say(&text)
         }
         ClientCommand::List { of } => {
@@ -331,7 +331,7 @@ async fn client(pool: &Pool, command: ClientCommand) -> Outcome<()> {
         }
         ClientCommand::Revoke { id } => {
             let (now, wanted) = (Clock::System.now(), id.clone());
-            if pool.write(move |db| revoke(db, &wanted, now)).await? {
+            if pool.write(Weight::Long, move |db| revoke(db, &wanted, now)).await? {
                 return say(&format!("revoked {id} and its tokens"));
             }
             match read(pool, move |db| admin::client(db, &id)).await? {

@@ -15,7 +15,7 @@ use super::writer::{Writer, unless_panic};
 use super::{Conn, Target, connect};
 use crate::error::{Error, Result};
 
-/// How long a read may take.
+/// How long a read or a write may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
     /// A few look-ups by key.
@@ -169,14 +169,15 @@ impl Pool {
     /// The work may be run again, when it loses a race against another
     /// transaction, shares the failure of one or loses its connection, so it must
     /// not change what it has captured. What may have been stored already is
-    /// never run again.
-    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    /// never run again. On SQLite, short writes that come at once share a
+    /// transaction.
+    pub async fn write<T, F>(&self, weight: Weight, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> Result<T> + Send + 'static,
     {
         if let Some(writer) = &self.writer {
-            return writer.run(work).await;
+            return writer.run(weight, work).await;
         }
         let connections = self.connections.clone();
         web::block(move || run(&connections, |db| transact(db, &work)))

@@ -68,7 +68,7 @@ pub async fn issue(call: &Call, form: Form, grant: Grant) -> Result<Answer> {
     let loaded = call
         .app
         .pool
-        .write(move |db| {
+        .write(Weight::Short, move |db| {
             progress.begin(true)?;
             // A family that ends must not gain a token meanwhile.
             db.serialize(client.organization)?;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use actix_web::http::Method;
 use retwine::admin::{self, NewClient};
 use retwine::auth::Scope;
+use retwine::db::Weight;
 use retwine::id::Id;
 use retwine::jsonapi::Notes;
 use serde_json::{Value, json};
@@ -69,7 +70,7 @@ async fn add_chosen(app: &TestApp) {
             &Notes::default(),
         )
     };
-    app.app.pool.write(add).await.unwrap();
+    app.app.pool.write(Weight::Short, add).await.unwrap();
 }
 
 #[actix_web::test]

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use retwine::auth::Scope;
 use retwine::db::schema::{groups, metric_counts, patient_counts, patients};
-use retwine::db::{Conn, Json, migrate, pending, revert};
+use retwine::db::{Conn, Json, Weight, migrate, pending, revert};
 use retwine::demo;
 use retwine::id::Id;
 use retwine::resources::group::Group;
@@ -207,7 +207,7 @@ async fn of_transactions_that_count_and_then_insert_none_is_lost_and_none_counts
                     actix_web::rt::System::new().block_on(async {
                         for _ in 0..WRITES {
                             let scope = scope.clone();
-                            pool.write(move |db| number_a_group(db, &scope)).await.unwrap();
+                            pool.write(Weight::Short, move |db| number_a_group(db, &scope)).await.unwrap();
                         }
                     });
                 });

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use retwine::admin::{self, NewClient};
 use retwine::auth::Scope;
+use retwine::db::Weight;
 use retwine::id::Id;
 use retwine::jsonapi::Notes;
 use serde_json::{Value, json};
@@ -72,7 +73,7 @@ async fn add_awkward_client(app: &TestApp) {
         };
         admin::Client::add(db, &scope, &new, &Notes::default())
     };
-    app.app.pool.write(add).await.unwrap();
+    app.app.pool.write(Weight::Short, add).await.unwrap();
 }
 
 /// The status that a token opens the caller's own groups with.

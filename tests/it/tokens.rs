@@ -407,7 +407,7 @@ async fn a_revoked_client_is_refused_at_once_with_all_its_tokens() {
         let own = demo_token(&app).await;
         let colleague = token(&app, GROUP_CLIENT.0, GROUP_CLIENT.1).await;
         let (id, now) = (app.demo.client_id.clone(), app.app.clock.now());
-        assert!(app.app.pool.write(move |db| admin::revoke_client(db, &id, now)).await.unwrap());
+        assert!(app.app.pool.write(Weight::Short, move |db| admin::revoke_client(db, &id, now)).await.unwrap());
 
         let path = format!("/pub/organization/{}", app.demo.organization);
         assert_eq!(
