@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::notes::Warning;
 use super::read::Members;
+use super::tree::Tree;
 use crate::db::Json;
 use crate::id::Id;
 
@@ -156,10 +157,12 @@ impl<A: Serialize> Serialize for SomeOf<'_, A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Written once in full and cut as text: values keep their exact form.
         let all = serde_json::to_string(self.of).map_err(serde::ser::Error::custom)?;
-        let members = Members::of(&all).map_err(serde::ser::Error::custom)?;
+        let tree = Tree::of(&all);
+        let members = Members::of(tree.root()).map_err(serde::ser::Error::custom)?;
         let asked = |name: &str| self.fields.iter().any(|field| field == name);
-        serializer
-            .collect_map(members.pairs().filter(|(name, _)| asked(name)).map(|(name, value)| (name, Json::raw(value))))
+        serializer.collect_map(
+            members.pairs().filter(|(name, _)| asked(name)).map(|(name, value)| (name, Json::raw(value.text()))),
+        )
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::notes::Notes;
 use super::read::{Node, Object, Read, Reference};
+use super::tree::Tree;
 use crate::error::Fault;
 
 /// A resource object as a client wrote it, while it is read.
@@ -62,8 +63,8 @@ pub fn read_document<T, M>(
     let mut items = Vec::new();
     let mut meta = None;
     let mut many = false;
-    let Some(raw) = parse(body, notes) else { return (Items { items, many }, meta) };
-    Node::root(raw, notes).object(|document| {
+    let Some(tree) = parse(body, notes) else { return (Items { items, many }, meta) };
+    Node::root(&tree, notes).object(|document| {
         document.skip(&["jsonapi", "links", "included", "errors"]);
         meta = document.optional_with("meta", |node| {
             node.object(|meta| {
@@ -73,7 +74,7 @@ pub fn read_document<T, M>(
             })
         });
         let read_one = |node: &Node<'_, '_>| Some((node.pointer(), read_item(node, shape, &read)?));
-        many = document.member("data").is_some_and(|node| node.raw.starts_with('['));
+        many = document.member("data").is_some_and(|node| node.text().starts_with('['));
         if many && !shape.many {
             document.fault("data", "must be one resource object, not an array");
         } else if many {
@@ -85,8 +86,8 @@ pub fn read_document<T, M>(
     (Items { items, many }, meta)
 }
 
-/// The JSON of a body; where it is none, that is noted.
-pub fn parse<'a>(body: &'a [u8], notes: &Notes) -> Option<&'a str> {
+/// The JSON of a body, taken apart; where it is none, that is noted.
+pub fn parse<'a>(body: &'a [u8], notes: &Notes) -> Option<Tree<'a>> {
     let fault = |detail: String| notes.faults.add(Fault::body("", detail));
     let text = std::str::from_utf8(body)
         .inspect_err(|error| fault(format!("is not UTF-8: see byte {}", error.valid_up_to())))
@@ -98,7 +99,12 @@ pub fn parse<'a>(body: &'a [u8], notes: &Notes) -> Option<&'a str> {
         return None;
     }
     let checked: serde_json::Result<&RawValue> = serde_json::from_str(text);
-    checked.inspect_err(|error| fault(format!("is not JSON: {error}"))).ok().map(RawValue::get)
+    let json = checked.inspect_err(|error| fault(format!("is not JSON: {error}"))).ok()?.get();
+    if json.len() > Tree::LONGEST {
+        fault(format!("is longer than {} bytes; send it in parts", Tree::LONGEST));
+        return None;
+    }
+    Some(Tree::of(json))
 }
 
 /// Reads one resource object.
@@ -203,7 +209,7 @@ impl<'a> Object<'a, '_> {
 
     /// The `id` of a resource identifier; empty or `null` counts as absent.
     pub fn reference(&self) -> Option<Reference> {
-        self.optional_with("id", |node| (node.raw != "\"\"").then(|| Read::read(node)).flatten())
+        self.optional_with("id", |node| (node.text() != "\"\"").then(|| Read::read(node)).flatten())
     }
 
     /// The `id` of a resource identifier that can name its resource in no other

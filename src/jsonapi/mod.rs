@@ -10,7 +10,7 @@ pub mod paging;
 pub mod patch;
 pub mod query;
 pub mod read;
-mod split;
+mod tree;
 mod values;
 
 pub use answer::{Identifier, Included, Linkage, Relationship, View};
@@ -21,3 +21,4 @@ pub use paging::{PageLinks, PagingRules};
 pub use patch::Patch;
 pub use query::Parameters;
 pub use read::{Node, Object, Read, Reference};
+pub use tree::{Tree, Value};

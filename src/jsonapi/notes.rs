@@ -1,6 +1,7 @@
 //! What is noticed on the way through a request, and where.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Write;
 
 use serde::Serialize;
 
@@ -92,18 +93,16 @@ impl Pointer<'_> {
             Self::Member(parent, name) => {
                 parent.write(text);
                 text.push('/');
-                for character in name.chars() {
-                    match character {
-                        '~' => text.push_str("~0"),
-                        '/' => text.push_str("~1"),
-                        other => text.push(other),
-                    }
+                if name.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
+                    text.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                } else {
+                    text.push_str(name);
                 }
             }
             Self::Index(parent, index) => {
                 parent.write(text);
-                text.push('/');
-                text.push_str(&index.to_string());
+                // Writing to a String cannot fail.
+                let _ = write!(text, "/{index}");
             }
         }
     }

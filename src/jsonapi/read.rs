@@ -14,7 +14,7 @@ use serde_json::error::Category;
 
 use super::notes::{Notes, Pointer};
 use super::patch::Patch;
-use super::split::parts;
+use super::tree::{Tree, Value};
 use super::values::moved;
 pub use super::values::{Read, Reference};
 use crate::db::Json;
@@ -27,21 +27,26 @@ const SHORT: usize = 250;
 
 /// A value that is not read yet.
 pub struct Node<'a, 'p> {
-    /// Its text.
-    pub raw: &'a str,
+    /// The value.
+    pub value: Value<'a>,
     pointer: Pointer<'p>,
     pub(super) notes: &'p Notes,
 }
 
 impl<'a, 'p> Node<'a, 'p> {
     /// The whole of a document.
-    pub fn root(raw: &'a str, notes: &'p Notes) -> Self {
-        Self { raw, pointer: Pointer::Root, notes }
+    pub fn root(tree: &'a Tree<'a>, notes: &'p Notes) -> Self {
+        Self::at(tree.root(), Pointer::Root, notes)
     }
 
     /// A value at a known place.
-    pub fn at(raw: &'a str, pointer: Pointer<'p>, notes: &'p Notes) -> Self {
-        Self { raw, pointer, notes }
+    pub fn at(value: Value<'a>, pointer: Pointer<'p>, notes: &'p Notes) -> Self {
+        Self { value, pointer, notes }
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &'a str {
+        self.value.text()
     }
 
     /// Notes a fault here.
@@ -67,17 +72,17 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// Whether it is `null`.
     pub fn is_null(&self) -> bool {
-        self.raw == "null"
+        self.text() == "null"
     }
 
     /// Reads an object; members that the reader did not ask for are noted as
     /// ignored.
     pub fn object<T>(&self, read: impl FnOnce(&Object<'a, '_>) -> T) -> Option<T> {
-        if !self.raw.starts_with('{') {
+        if !self.text().starts_with('{') {
             self.fault(format!("must be an object, not {}", self.form()));
             return None;
         }
-        let Members(members) = Members::of(self.raw).inspect_err(|error| self.fault(no_character(error))).ok()?;
+        let Members(members) = Members::of(self.value).inspect_err(|error| self.fault(no_character(error))).ok()?;
         let object = Object { members, pointer: self.pointer, notes: self.notes };
         let value = read(&object);
         for member in object.members.iter().filter(|member| !member.read.get()) {
@@ -88,12 +93,12 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// Reads an array, item by item; items with faults are left out.
     pub fn list<T>(&self, read: impl Fn(&Node<'a, '_>) -> Option<T>) -> Option<Vec<T>> {
-        if !self.raw.starts_with('[') {
+        if !self.text().starts_with('[') {
             self.fault(format!("must be an array, not {}", self.form()));
             return None;
         }
-        let node = |(index, raw)| Node { raw, pointer: Pointer::Index(&self.pointer, index), notes: self.notes };
-        Some(parts(self.raw).enumerate().map(node).filter_map(|node| read(&node)).collect())
+        let node = |(index, value)| Node::at(value, Pointer::Index(&self.pointer, index), self.notes);
+        Some(self.value.parts().enumerate().map(node).filter_map(|node| read(&node)).collect())
     }
 
     /// Reads a text with a character that is no white space.
@@ -124,7 +129,7 @@ impl<'a, 'p> Node<'a, 'p> {
     /// Reads an object whose members are nobody's but the client's; they are
     /// kept to the letter.
     pub fn free_object(&self) -> Option<Json> {
-        if self.raw.starts_with('{') {
+        if self.text().starts_with('{') {
             return Json::read(self);
         }
         self.fault(format!("must be an object, not {}", self.form()));
@@ -145,7 +150,7 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// What a JSON value of this text is called.
     fn form(&self) -> &'static str {
-        match self.raw.as_bytes().first() {
+        match self.text().as_bytes().first() {
             Some(b'"') => "a string",
             Some(b'{') => "an object",
             Some(b'[') => "an array",
@@ -166,7 +171,7 @@ impl<'a, 'p> Node<'a, 'p> {
             }
             _ => self.fault(no_character(error)),
         };
-        serde_json::from_str(self.raw).inspect_err(say).ok()
+        serde_json::from_str(self.text()).inspect_err(say).ok()
     }
 }
 
@@ -179,7 +184,7 @@ pub struct Object<'a, 'p> {
 
 struct Member<'a> {
     name: Cow<'a, str>,
-    value: &'a str,
+    value: Value<'a>,
     read: Cell<bool>,
 }
 
@@ -190,7 +195,7 @@ impl<'a> Object<'a, '_> {
         let mut found = None;
         for member in self.members.iter().filter(|member| member.name == name) {
             member.read.set(true);
-            found = Some(Node { raw: member.value, pointer: Pointer::Member(&self.pointer, name), notes: self.notes });
+            found = Some(Node::at(member.value, Pointer::Member(&self.pointer, name), self.notes));
         }
         found
     }
@@ -200,7 +205,7 @@ impl<'a> Object<'a, '_> {
     pub fn peek(&self, name: &str) -> Option<String> {
         let member = self.members.iter().rfind(|member| member.name == name)?;
         self.skip_rest();
-        serde_json::from_str(member.value).ok()
+        serde_json::from_str(member.value.text()).ok()
     }
 
     /// Where an instant is moved to that stands in this member in another form.
@@ -304,7 +309,7 @@ impl<'a> Object<'a, '_> {
 
     /// Whether there is a member of this name with a value other than `null`.
     pub fn has(&self, name: &str) -> bool {
-        self.members.iter().rfind(|member| member.name == name).is_some_and(|member| member.value != "null")
+        self.members.iter().rfind(|member| member.name == name).is_some_and(|member| member.value.text() != "null")
     }
 }
 
@@ -313,17 +318,17 @@ impl<'a> Object<'a, '_> {
 pub struct Members<'a>(Vec<Member<'a>>);
 
 impl<'a> Members<'a> {
-    /// Takes an object apart that is known to be JSON.
+    /// Those of an object.
     ///
     /// # Errors
     /// When a name has an escape that stands for no Unicode character.
-    pub fn of(object: &'a str) -> serde_json::Result<Self> {
+    pub fn of(object: Value<'a>) -> serde_json::Result<Self> {
         let mut members = Vec::with_capacity(8);
-        let mut parts = parts(object);
+        let mut parts = object.parts();
         while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
-            let name = match unescaped(name) {
+            let name = match name.plain() {
                 Some(name) => Cow::Borrowed(name),
-                None => Cow::Owned(serde_json::from_str(name)?),
+                None => Cow::Owned(serde_json::from_str(name.text())?),
             };
             members.push(Member { name, value, read: Cell::new(false) });
         }
@@ -331,14 +336,9 @@ impl<'a> Members<'a> {
     }
 
     /// Names and values.
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, &'a str)> {
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, Value<'a>)> {
         self.0.iter().map(|member| (member.name.as_ref(), member.value))
     }
-}
-
-/// The text of a JSON string without escapes.
-pub(super) fn unescaped(json: &str) -> Option<&str> {
-    json.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))
 }
 
 /// The fault of half a surrogate pair, which passes for JSON until it is decoded.

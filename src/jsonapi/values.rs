@@ -1,13 +1,11 @@
 //! The types of values that clients send, and how each is read.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
-use super::read::{Node, unescaped};
-use super::split::depth;
+use super::read::Node;
 use crate::db::Json;
 use crate::error::{Fault, Faults, Source};
 use crate::id::Id;
@@ -29,15 +27,15 @@ pub trait Read: Sized {
 
 impl Read for String {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
-        let text: Cow<'_, str> = match unescaped(node.raw) {
-            Some(text) => Cow::Borrowed(text),
-            None => Cow::Owned(node.parse("a string")?),
-        };
+        if let Some(text) = node.value.plain() {
+            return node.check_length(text, LONG).map(str::to_owned);
+        }
+        let text: String = node.parse("a string")?;
         if text.contains('\0') {
             node.fault("must not contain the character U+0000");
             return None;
         }
-        node.check_length(text, LONG).map(Cow::into_owned)
+        node.check_length(text, LONG)
     }
 }
 
@@ -97,18 +95,19 @@ impl Read for NaiveDate {
 
 impl Read for Json {
     fn read(node: &Node<'_, '_>) -> Option<Self> {
-        node.check_length(node.raw, LONG)?;
-        if depth(node.raw) > DEEP {
-            node.fault(format!("must be nested at most {DEEP} levels deep, not {}", depth(node.raw)));
+        let text = node.check_length(node.text(), LONG)?;
+        let depth = node.value.depth();
+        if depth > DEEP {
+            node.fault(format!("must be nested at most {DEEP} levels deep, not {depth}"));
             return None;
         }
         // The text is kept as it is, but must be read once: half a surrogate
         // pair passes for JSON until somebody decodes it, and so does a number
         // that is too large. Most values are plain.
-        if !is_plain(node.raw.as_bytes()) {
+        if !is_plain(text.as_bytes()) {
             let _: serde_json::Value = node.parse("a value that other programs can read")?;
         }
-        Some(Self::raw(node.raw))
+        Some(Self::raw(text))
     }
 }
 

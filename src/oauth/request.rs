@@ -37,8 +37,8 @@ pub fn read(call: &Call) -> (Form, Result<Grant>) {
     }
     let mut form = if essence == JSON_API { Form::Document(TYPES[1]) } else { Form::Flat };
     let mut asked = None;
-    if let Some(raw) = parse(&call.body, &notes) {
-        Node::root(raw, &notes).object(|body| {
+    if let Some(tree) = parse(&call.body, &notes) {
+        Node::root(&tree, &notes).object(|body| {
             if form == Form::Flat && !body.has("data") {
                 asked = Some(Asked::from_json(body, call));
                 return;

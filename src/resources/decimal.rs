@@ -42,7 +42,7 @@ impl Decimal {
     }
 
     fn read(node: &Node<'_, '_>, least: Self, rule: &str) -> Option<Self> {
-        let number = Self::parse(node.raw).filter(|number| *number >= least);
+        let number = Self::parse(node.text()).filter(|number| *number >= least);
         if number.is_none() {
             node.fault(format!("{rule}, and below {}", Self::END));
         }

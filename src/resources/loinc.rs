@@ -4,6 +4,9 @@
 //! devices commonly send for them. A type without codes can only be named as
 //! `type`.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// Each `type` of a metric, with its LOINC codes.
 const TYPES: [(&str, &[&str]); 42] = [
     ("blood_pressure_systolic", &["8480-6"]),
@@ -53,6 +56,10 @@ const TYPES: [(&str, &[&str]); 42] = [
 /// The names under which clients send LOINC as a code system.
 const SYSTEMS: [&str; 4] = ["loinc", "http://loinc.org", "urn:oid:2.16.840.1.113883.6.1", "2.16.840.1.113883.6.1"];
 
+/// The types by their codes.
+static BY_CODE: LazyLock<HashMap<&str, &str>> =
+    LazyLock::new(|| TYPES.iter().flat_map(|(name, codes)| codes.iter().map(|code| (*code, *name))).collect());
+
 /// The type of this name.
 pub fn type_named(name: &str) -> Option<&'static str> {
     TYPES.iter().map(|(known, _)| *known).find(|known| *known == name)
@@ -61,8 +68,7 @@ pub fn type_named(name: &str) -> Option<&'static str> {
 /// The type that a code stands for, where it is LOINC's and known here.
 pub fn type_of_code(system: &str, code: &str) -> Option<&'static str> {
     let loinc = SYSTEMS.iter().any(|known| known.eq_ignore_ascii_case(system.trim()));
-    let matching = TYPES.iter().find(|(_, codes)| codes.contains(&code.trim()));
-    matching.filter(|_| loinc).map(|(name, _)| *name)
+    BY_CODE.get(code.trim()).filter(|_| loinc).copied()
 }
 
 /// All types, for a client that sent another.

@@ -15,7 +15,7 @@ use crate::db::schema::organizations;
 use crate::error::{Fault, Result};
 use crate::id::Id;
 use crate::jsonapi::document::{ClientId, Shape, read_item};
-use crate::jsonapi::{Node, Notes, Object};
+use crate::jsonapi::{Node, Notes, Object, Pointer, Value};
 use crate::resources::organization::Organization;
 use crate::time::{Instant, Shift};
 
@@ -55,12 +55,12 @@ impl Written {
 }
 
 /// The weeks that a stored organization was moved by; `None` when it is not stored.
-pub(super) fn weeks_of(db: &mut Conn, organization: Id, resource: &str) -> Result<Option<i64>> {
+pub(super) fn weeks_of(db: &mut Conn, organization: Id, resource: Value<'_>) -> Result<Option<i64>> {
     let stored = organizations::table.find(organization).select(organizations::created_at);
     let Some(stored) = stored.first::<Instant>(db).optional()? else { return Ok(None) };
     let shape = Shape { kind: Organization::NAME, id: ClientId::Kept, many: true };
     // As it was written: these notes move nothing.
-    let read = read_item(&Node::root(resource, &Notes::default()), shape, Seeded::read);
+    let read = read_item(&Node::at(resource, Pointer::Root, &Notes::default()), shape, Seeded::read);
     let written = read.map_or(stored, |row| row.created_at);
     // Rounded: daylight saving time may make an hour's difference.
     Ok(Some((stored.milliseconds() - written.milliseconds() + WEEK / 2).div_euclid(WEEK)))

@@ -18,9 +18,8 @@ use crate::auth::Scope;
 use crate::db::{Conn, chunks};
 use crate::error::{Error, Fault, Result, Source};
 use crate::id::Id;
-use crate::jsonapi::Pointer;
 use crate::jsonapi::document::{ClientId, Shape, parse, read_item};
-use crate::jsonapi::{Item, Items, Node, Notes};
+use crate::jsonapi::{Item, Items, Node, Notes, Pointer, Tree, Value};
 use crate::resource::{Fetch, Resource as _};
 use crate::resources::action::Action;
 use crate::resources::bundle::Bundle;
@@ -96,7 +95,7 @@ const TYPES: [Type; 21] = [
 ];
 
 /// A resource's place in `data`, and its text.
-type Unread<'a> = (usize, &'a str);
+type Unread<'a> = (usize, Value<'a>);
 
 /// One type of fixtures.
 struct Type {
@@ -193,7 +192,8 @@ fn in_file(file: &str, fault: Fault) -> Fault {
 }
 
 fn store(db: &mut Conn, text: &str, loading: Loading, notes: &Notes) -> Result<Report> {
-    let Fixture { organization, written, resources } = by_type(text, notes);
+    let tree = parse(text.as_bytes(), notes);
+    let Fixture { organization, written, resources } = by_type(tree.as_ref(), notes);
     if let (Some(as_of), Some((organization, resource))) = (loading.as_of, organization) {
         let already = if loading.reset { None } else { weeks_of(db, organization, resource)? };
         notes.shift.set(written.shift(as_of, already, notes));
@@ -230,27 +230,27 @@ fn store(db: &mut Conn, text: &str, loading: Loading, notes: &Notes) -> Result<R
 /// A fixture, its resources unread.
 struct Fixture<'a> {
     /// Its only organization.
-    organization: Option<(Id, &'a str)>,
+    organization: Option<(Id, Value<'a>)>,
     written: Written,
     /// For each of [`TYPES`].
     resources: Vec<Vec<Unread<'a>>>,
 }
 
-fn by_type<'a>(text: &'a str, notes: &Notes) -> Fixture<'a> {
+fn by_type<'a>(tree: Option<&'a Tree<'a>>, notes: &Notes) -> Fixture<'a> {
     let mut resources: Vec<Vec<Unread<'_>>> = TYPES.iter().map(|_| Vec::new()).collect();
     let (mut data, mut written) = (Vec::new(), Written::default());
-    if let Some(raw) = parse(text.as_bytes(), notes) {
-        Node::root(raw, notes).object(|document| {
+    if let Some(tree) = tree {
+        Node::root(tree, notes).object(|document| {
             document.skip(&["jsonapi", "links"]);
             written = Written::read(document);
-            data = document.required_with("data", |node| node.list(|item| Some(item.raw))).unwrap_or_default();
+            data = document.required_with("data", |node| node.list(|item| Some(item.value))).unwrap_or_default();
         });
     }
     let mut organization = None;
     let mut seen = HashSet::new();
-    for (index, raw) in data.into_iter().enumerate() {
+    for (index, value) in data.into_iter().enumerate() {
         let pointer = Pointer::Index(&DATA, index);
-        let node = Node::at(raw, pointer, notes);
+        let node = Node::at(value, pointer, notes);
         let Some((kind, id)) = node.object(|resource| {
             let (kind, id) = (resource.peek("type").unwrap_or_default(), resource.peek("id"));
             if id.as_ref().is_some_and(|id| !seen.insert((kind.clone(), id.clone()))) {
@@ -265,12 +265,12 @@ fn by_type<'a>(text: &'a str, notes: &Notes) -> Fixture<'a> {
             node.fault(format!("{kind:?} is not a type of fixtures; those are {known}"));
             continue;
         };
-        resources.push((index, raw));
+        resources.push((index, value));
         if kind == Organization::NAME {
             if organization.is_some() {
                 node.fault("is a second organization; a fixture is one organization with all that is in it");
             }
-            organization = id.as_deref().and_then(Id::parse_made).map(|id| (id, raw));
+            organization = id.as_deref().and_then(Id::parse_made).map(|id| (id, value));
         }
     }
     Fixture { organization, written, resources }
@@ -280,10 +280,10 @@ const DATA: Pointer<'static> = Pointer::Member(&Pointer::Root, "data");
 
 fn read<T: Seed>(resources: &[Unread<'_>], notes: &Notes) -> Store {
     let mut rows: Vec<(String, String, T::New)> = Vec::with_capacity(resources.len());
-    for (index, raw) in resources {
-        let node = Node::at(raw, Pointer::Index(&DATA, *index), notes);
+    for (index, value) in resources {
+        let node = Node::at(*value, Pointer::Index(&DATA, *index), notes);
         let everywhere = notes.shift.get();
-        notes.shift.set(shift_of(raw, everywhere));
+        notes.shift.set(shift_of(value.text(), everywhere));
         let shape = Shape { kind: T::NAME, id: ClientId::Kept, many: true };
         let read = read_item(&node, shape, |item| (item.resource.filled("id").unwrap_or_default(), T::read_seed(item)));
         rows.extend(read.map(|(id, new)| (node.pointer(), id, new)));

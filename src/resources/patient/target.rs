@@ -97,7 +97,8 @@ impl Targets {
             Target::Named(reference) => reference.id,
             Target::Query(_) => None,
         });
-        let visible = known(db, scope, named.chain(held.iter().copied()))?;
+        let named: HashSet<_> = named.chain(held.iter().copied()).collect();
+        let visible = known(db, scope, named)?;
         let groups =
             if queries.clone().any(|query| query.groups.is_some()) { groups_of(db, held)? } else { HashMap::new() };
         let visible_groups = group::known(db, scope, queries.flat_map(|query| query.groups.iter().flatten()))?;

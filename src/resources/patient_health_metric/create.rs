@@ -112,7 +112,7 @@ fn read_type(attributes: &Object<'_, '_>, code: Option<&Code>) -> Option<&'stati
 }
 
 fn number(node: &Node<'_, '_>) -> Option<Json> {
-    if node.raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+    if node.text().starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return Json::read(node);
     }
     node.fault("must be a number");
