@@ -44,12 +44,14 @@ where
     }
 }
 
-/// The same for rows that come in bulk, with the `COPY` of their table, which is
-/// what PostgreSQL takes most rows by.
-pub fn insert_bulk<'a, T, R: 'a>(
+/// The same for rows that come in bulk: on SQLite by a statement for one row that
+/// is spelled out by hand, on PostgreSQL by the `COPY` of their table, which is
+/// what it takes most rows by.
+pub fn insert_bulk<'a, T, R: 'a, One: ExecuteDsl<SqliteConnection>>(
     db: &mut Conn,
     table: T,
     rows: Vec<&'a R>,
+    one: impl Fn(&'a R) -> One,
     copy: impl FnOnce(&mut PgConnection, Vec<&'a R>) -> QueryResult<usize>,
 ) -> QueryResult<()>
 where
@@ -60,7 +62,10 @@ where
     Insert<T, Vec<&'a R>>: ExecuteDsl<PgConnection>,
 {
     match db {
+        Conn::Sqlite(connection) => {
+            rows.into_iter().try_for_each(|row| ExecuteDsl::execute(one(row), connection).map(drop))
+        }
         Conn::Postgres(connection) if rows.len() > ROWS => copy(connection, rows).map(drop),
-        _ => insert_all::<T, R>(db, table, rows),
+        Conn::Postgres(_) => insert_all::<T, R>(db, table, rows),
     }
 }

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use actix_web::http::StatusCode;
 use diesel::prelude::*;
-use diesel::{ExecuteCopyFromDsl, copy_from};
 
 use super::Metric;
+use super::insert::insert;
 use crate::auth::Scope;
 use crate::db::schema::patient_health_metrics as metrics;
-use crate::db::{Conn, Json, chunks, insert_bulk};
+use crate::db::{Conn, Json, chunks};
 use crate::error::Result;
 use crate::id::Id;
 use crate::jsonapi::document::ClientId;
@@ -183,19 +183,6 @@ impl Create for Metric {
         insert(db, &fresh)?;
         Ok(written)
     }
-}
-
-/// Stores measurements, those of one patient together: an index is quicker at
-/// taking in neighbours.
-fn insert(db: &mut Conn, rows: &[Metric]) -> Result<()> {
-    let mut rows: Vec<_> = rows.iter().collect();
-    rows.sort_by_key(|row| row.patient_id);
-    if let Some(first) = rows.first() {
-        counts::add_metrics(db, first.organization_id, rows.iter().map(|row| row.patient_id))?;
-    }
-    Ok(insert_bulk::<_, Metric>(db, metrics::table, rows, |db, rows| {
-        copy_from(metrics::table).from_insertable(rows).execute(db)
-    })?)
 }
 
 impl NewMetric {

@@ -5,6 +5,7 @@
 //! answered to the letter: `"121"`, `121` and `121.0` are three values.
 
 mod create;
+mod insert;
 
 use diesel::prelude::*;
 use serde::Serialize;
