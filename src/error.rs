@@ -33,6 +33,9 @@ pub enum Error {
     /// stored.
     #[error("database lost at a commit: {0}")]
     Doubtful(String),
+    /// What cannot be written as JSON.
+    #[error("writing JSON: {0}")]
+    Unwritten(#[from] serde_json::Error),
     /// A fault of this program.
     #[error("internal: {0}")]
     Internal(String),

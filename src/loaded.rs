@@ -58,7 +58,7 @@ impl<R: Resource> Loaded<R> {
             return Answer::document(status, &self.document(meta, links, false)?);
         }
         let (row, relationships) = self.only()?;
-        let data = written(&object(row, relationships, &self.included.view))?;
+        let data = object(row, relationships, &self.included.view).text()?;
         let tag = self.tag(&data)?;
         let included = R::INCLUDED.then_some(&self.included);
         let document = Document { meta, links: links.map(Pairs), data: Json::from_text(data), included };
@@ -70,7 +70,7 @@ impl<R: Resource> Loaded<R> {
     /// The tag of the only row, which is written like this.
     fn tag(&self, data: &str) -> Result<Tag> {
         let view = &self.included.view;
-        let included = if view.include.is_empty() { None } else { Some(written(&self.included)?) };
+        let included = if view.include.is_empty() { None } else { Some(serde_json::to_string(&self.included)?) };
         if view.fieldsets.is_empty() {
             return Ok(Tag::of(data, included.as_deref()));
         }
@@ -84,7 +84,7 @@ impl<R: Resource> Loaded<R> {
     pub fn whole(&self) -> Result<String> {
         let (row, relationships) = self.only()?;
         let view = View { web_app: self.included.view.web_app.clone(), ..View::default() };
-        written(&object(row, relationships, &view))
+        Ok(object(row, relationships, &view).text()?)
     }
 
     /// The resource objects of all rows, whole, by their ids.
@@ -92,7 +92,7 @@ impl<R: Resource> Loaded<R> {
     /// # Errors
     /// When they cannot be written.
     pub fn each(&self) -> Result<BTreeMap<Id, Json>> {
-        self.objects().map(|object| Ok((object.id, Json::from_text(written(&object)?)))).collect()
+        self.objects().map(|object| Ok((object.id, Json::from_text(object.text()?)))).collect()
     }
 
     /// The only row, and how it is written.
@@ -167,10 +167,6 @@ fn missing() -> Error {
     Error::Internal("an answer without its resource".into())
 }
 
-fn written(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::Internal(format!("writing JSON: {error}")))
-}
-
 impl Included {
     /// Adds resources with their relationships.
     ///
@@ -181,7 +177,7 @@ impl Included {
             let view = std::mem::take(&mut self.view);
             let added = self.add(&object(row, &relationships, &view));
             self.view = view;
-            added.map_err(|error| Error::Internal(format!("writing JSON: {error}")))?;
+            added?;
         }
         Ok(())
     }

@@ -29,8 +29,7 @@ impl Answer {
     /// # Errors
     /// When a stored document turns out to be no JSON.
     pub fn document(status: StatusCode, document: &impl Serialize) -> Result<Self> {
-        let body = serde_json::to_vec(document).map_err(|error| Error::Internal(format!("writing JSON: {error}")))?;
-        Ok(Self { status, content_type: JSON_API, headers: Vec::new(), body })
+        Ok(Self { status, content_type: JSON_API, headers: Vec::new(), body: serde_json::to_vec(document)? })
     }
 
     /// Sends it.

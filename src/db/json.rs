@@ -36,6 +36,11 @@ impl Json {
         Self(text)
     }
 
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
     /// Reads the value back, without copying its texts.
     ///
     /// # Errors
@@ -53,16 +58,24 @@ impl Json {
     }
 }
 
-/// Writes the text as it is. `serde_json` has that for its `RawValue`, which is
-/// parsed each time it is made; the text was when it was stored, so this goes
-/// by the name under which `serde_json` knows its own.
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const RAW_VALUE: &str = "$serde_json::private::RawValue";
-        let mut raw = serializer.serialize_struct(RAW_VALUE, 1)?;
-        raw.serialize_field(RAW_VALUE, &self.0)?;
-        raw.end()
+        write_raw(&self.0, serializer)
     }
+}
+
+/// Writes a text as it is, which must be JSON. `serde_json` has that for its
+/// `RawValue`, which is parsed each time it is made; what is written here is
+/// known to be JSON, so this goes by the name under which `serde_json` knows its
+/// own.
+///
+/// # Errors
+/// When the serializer fails.
+pub fn write_raw<S: Serializer>(json: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    const RAW_VALUE: &str = "$serde_json::private::RawValue";
+    let mut raw = serializer.serialize_struct(RAW_VALUE, 1)?;
+    raw.serialize_field(RAW_VALUE, json)?;
+    raw.end()
 }
 
 impl<DB: Backend> ToSql<Text, DB> for Json

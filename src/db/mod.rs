@@ -34,7 +34,7 @@ use diesel::sqlite::SqliteConnection;
 pub use columns::rows_of;
 pub use connection::Conn;
 pub use insert::{insert_all, insert_bulk};
-pub use json::Json;
+pub use json::{Json, write_raw};
 pub use latest::{Latest, Threads, latest};
 pub use migrations::{Standing, migrate, pending, revert, standing};
 pub use one_of::{OneOf, one_of};

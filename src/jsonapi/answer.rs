@@ -1,10 +1,12 @@
 //! Answers: resource objects and documents, from typed rows straight to bytes.
+//!
+//! Half of a resource object is what all of its type have, and ids, so objects
+//! are put together from texts; serde writes their attributes.
 
 use std::collections::HashSet;
 
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
-use serde_json::value::RawValue;
+use serde::ser::Serializer;
 use uuid::Uuid;
 
 use super::notes::Warning;
@@ -14,35 +16,33 @@ use crate::db::Json;
 use crate::id::Id;
 
 /// What names a resource in a relationship.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Identifier {
     /// The type.
-    #[serde(rename = "type")]
     pub kind: &'static str,
     /// The id.
     pub id: Id,
-    /// More about the relation to it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub meta: Option<PrimaryMeta>,
-}
-
-/// Whether it is the main one of several.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct PrimaryMeta {
-    /// Whether it is.
+    /// Whether it is the main one of several, in its `meta`.
     pub primary: bool,
 }
 
 impl Identifier {
     /// Names a resource.
     pub fn new(kind: &'static str, id: Id) -> Self {
-        Self { kind, id, meta: None }
+        Self { kind, id, primary: false }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        put(out, r#"{"type":"#);
+        quote(out, self.kind);
+        put(out, r#","id":"#);
+        quote(out, self.id.as_str());
+        put(out, if self.primary { r#","meta":{"primary":true}}"# } else { "}" });
     }
 }
 
 /// Whom a resource is related to.
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum Linkage {
     /// One resource, or none.
     One(Option<Identifier>),
@@ -50,6 +50,31 @@ pub enum Linkage {
     Many(Vec<Identifier>),
     /// Any number of them, as they are stored.
     Stored(Json),
+}
+
+impl Linkage {
+    /// As it is written, to be stored.
+    pub fn json(&self) -> Json {
+        let mut out = Vec::with_capacity(256);
+        self.write(&mut out);
+        Json::from_text(String::from_utf8(out).unwrap_or_default())
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::One(None) => put(out, "null"),
+            Self::One(Some(identifier)) => identifier.write(out),
+            Self::Many(identifiers) => {
+                put(out, "[");
+                for (index, identifier) in identifiers.iter().enumerate() {
+                    put(out, if index == 0 { "" } else { "," });
+                    identifier.write(out);
+                }
+                put(out, "]");
+            }
+            Self::Stored(json) => put(out, json.text()),
+        }
+    }
 }
 
 /// A relationship of a resource. It links to `{self}/{name}`, where the resource
@@ -72,19 +97,6 @@ impl Relationship {
 /// The relationships of one resource.
 pub type Relationships = Vec<Relationship>;
 
-/// A relationship as it is written.
-#[derive(Serialize)]
-pub struct RelationshipObject<'a> {
-    data: &'a Linkage,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    links: Option<Related>,
-}
-
-#[derive(Serialize)]
-struct Related {
-    related: String,
-}
-
 /// The links of a resource by name.
 pub type Links = Vec<(&'static str, String)>;
 
@@ -106,35 +118,89 @@ pub struct ResourceObject<'a, A> {
     pub view: &'a View,
 }
 
-impl<A: Serialize> Serialize for ResourceObject<'_, A> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields =
-            self.view.fieldsets.iter().find(|(kind, _)| kind == self.kind).map(|(_, fields)| fields.as_slice());
-        let mut object = serializer.serialize_map(None)?;
-        object.serialize_entry("type", self.kind)?;
-        object.serialize_entry("id", &self.id)?;
+impl<A: Serialize> ResourceObject<'_, A> {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When its attributes cannot be written.
+    pub fn text(&self) -> serde_json::Result<String> {
+        let mut out = Vec::with_capacity(1024);
+        let named = |(kind, _): &&(String, Vec<String>)| kind == self.kind;
+        let fields = self.view.fieldsets.iter().find(named).map(|(_, fields)| fields.as_slice());
+        put(&mut out, r#"{"type":"#);
+        quote(&mut out, self.kind);
+        put(&mut out, r#","id":"#);
+        quote(&mut out, self.id.as_str());
+        put(&mut out, r#","attributes":"#);
         match fields {
-            None => object.serialize_entry("attributes", self.attributes)?,
-            Some(fields) => object.serialize_entry("attributes", &SomeOf { of: self.attributes, fields })?,
+            None => serde_json::to_writer(&mut out, self.attributes)?,
+            Some(fields) => serde_json::to_writer(&mut out, &SomeOf { of: self.attributes, fields })?,
+        }
+        self.write_links(&mut out);
+        self.write_relationships(&mut out, fields);
+        put(&mut out, "}");
+        String::from_utf8(out).map_err(serde::ser::Error::custom)
+    }
+
+    fn write_links(&self, out: &mut Vec<u8>) {
+        let mut before = r#","links":{"#;
+        for (name, link) in &self.links {
+            put(out, before);
+            quote(out, name);
+            put(out, ":");
+            quote(out, link);
+            before = ",";
         }
         if !self.links.is_empty() {
-            object.serialize_entry("links", &Pairs(&self.links))?;
+            put(out, "}");
         }
-        let shown = self
-            .relationships
-            .iter()
-            .filter(|relationship| fields.is_none_or(|fields| fields.iter().any(|field| field == relationship.name)));
-        let shown: Vec<_> = shown
-            .map(|relationship| {
-                let related = |path: &String| Related { related: [path, "/", relationship.name].concat() };
-                let links = self.path.as_ref().map(related);
-                (relationship.name, RelationshipObject { data: &relationship.data, links })
-            })
-            .collect();
-        if !shown.is_empty() {
-            object.serialize_entry("relationships", &Pairs(&shown))?;
+    }
+
+    fn write_relationships(&self, out: &mut Vec<u8>, fields: Option<&[String]>) {
+        let (first, between) = (r#","relationships":{"#, ",");
+        let mut before = first;
+        for Relationship { name, data } in self.relationships {
+            if fields.is_some_and(|fields| fields.iter().all(|field| field != name)) {
+                continue;
+            }
+            put(out, before);
+            quote(out, name);
+            put(out, r#":{"data":"#);
+            data.write(out);
+            if let Some(path) = &self.path {
+                put(out, r#","links":{"related":"#);
+                quote(out, &[path, "/", name].concat());
+                put(out, "}");
+            }
+            put(out, "}");
+            before = between;
         }
-        object.end()
+        if before == between {
+            put(out, "}");
+        }
+    }
+}
+
+impl<A: Serialize> Serialize for ResourceObject<'_, A> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Json::from_text(self.text().map_err(serde::ser::Error::custom)?).serialize(serializer)
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Writes a string. Most have nothing to escape, which is seen faster by looking
+/// at all of it than by stopping at the first.
+fn quote(out: &mut Vec<u8>, text: &str) {
+    let special = |byte| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    if text.bytes().fold(0, |any, byte| any | special(byte)) == 0 {
+        put(out, "\"");
+        put(out, text);
+        put(out, "\"");
+    } else {
+        out.extend(serde_json::to_vec(text).unwrap_or_default());
     }
 }
 
@@ -183,7 +249,7 @@ pub struct Included {
     /// What is asked for of them.
     pub view: View,
     seen: HashSet<(String, Id)>,
-    objects: Vec<Box<RawValue>>,
+    objects: Vec<Json>,
 }
 
 impl Included {
@@ -203,7 +269,7 @@ impl Included {
     /// When it cannot be written.
     pub fn add<A: Serialize>(&mut self, object: &ResourceObject<'_, A>) -> serde_json::Result<()> {
         if self.seen.insert((object.kind.to_owned(), object.id)) {
-            self.objects.push(serde_json::value::to_raw_value(object)?);
+            self.objects.push(Json::from_text(object.text()?));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::db::schema::{patient_coaches, patient_groups};
 use crate::db::{Conn, Json};
 use crate::error::{Faults, Result};
 use crate::id::Id;
-use crate::jsonapi::answer::PrimaryMeta;
+use crate::jsonapi::answer::Linkage;
 use crate::jsonapi::{Identifier, Object, Reference};
 use crate::resource::Resource;
 use crate::resources::coach::{self, Coach};
@@ -76,7 +76,7 @@ impl GroupRow {
 
     /// Their resource identifiers.
     pub fn shown(rows: &[Self]) -> Json {
-        Json::of(&rows.iter().map(|row| Identifier::new(Group::TYPE, row.group_id)).collect::<Vec<_>>())
+        Linkage::Many(rows.iter().map(|row| Identifier::new(Group::TYPE, row.group_id)).collect()).json()
     }
 
     /// The rows of these groups, each once.
@@ -100,11 +100,9 @@ pub struct CoachRow {
 impl CoachRow {
     /// Their resource identifiers.
     pub fn shown(rows: &[Self]) -> Json {
-        let identifier = |row: &Self| {
-            let meta = row.is_primary.then_some(PrimaryMeta { primary: true });
-            Identifier { meta, ..Identifier::new(Coach::TYPE, row.coach_id) }
-        };
-        Json::of(&rows.iter().map(identifier).collect::<Vec<_>>())
+        let identifier =
+            |row: &Self| Identifier { primary: row.is_primary, ..Identifier::new(Coach::TYPE, row.coach_id) };
+        Linkage::Many(rows.iter().map(identifier).collect()).json()
     }
 
     /// The rows of the coaches named; those that are unknown are noted.
