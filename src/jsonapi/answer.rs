@@ -66,10 +66,7 @@ impl Linkage {
             Self::One(Some(identifier)) => identifier.write(out),
             Self::Many(identifiers) => {
                 put(out, "[");
-                for (index, identifier) in identifiers.iter().enumerate() {
-                    put(out, if index == 0 { "" } else { "," });
-                    identifier.write(out);
-                }
+                put_all(out, identifiers, |out, identifier| identifier.write(out));
                 put(out, "]");
             }
             Self::Stored(json) => put(out, json.text()),
@@ -143,27 +140,26 @@ impl<A: Serialize> ResourceObject<'_, A> {
     }
 
     fn write_links(&self, out: &mut Vec<u8>) {
-        let mut before = r#","links":{"#;
-        for (name, link) in &self.links {
-            put(out, before);
+        if self.links.is_empty() {
+            return;
+        }
+        put(out, r#","links":{"#);
+        put_all(out, &self.links, |out, (name, link)| {
             quote(out, name);
             put(out, ":");
             quote(out, link);
-            before = ",";
-        }
-        if !self.links.is_empty() {
-            put(out, "}");
-        }
+        });
+        put(out, "}");
     }
 
     fn write_relationships(&self, out: &mut Vec<u8>, fields: Option<&[String]>) {
-        let (first, between) = (r#","relationships":{"#, ",");
-        let mut before = first;
-        for Relationship { name, data } in self.relationships {
-            if fields.is_some_and(|fields| fields.iter().all(|field| field != name)) {
-                continue;
-            }
-            put(out, before);
+        let asked = |name: &str| fields.is_none_or(|fields| fields.iter().any(|field| field == name));
+        let mut shown = self.relationships.iter().filter(|relationship| asked(relationship.name)).peekable();
+        if shown.peek().is_none() {
+            return;
+        }
+        put(out, r#","relationships":{"#);
+        put_all(out, shown, |out, Relationship { name, data }| {
             quote(out, name);
             put(out, r#":{"data":"#);
             data.write(out);
@@ -173,11 +169,8 @@ impl<A: Serialize> ResourceObject<'_, A> {
                 put(out, "}");
             }
             put(out, "}");
-            before = between;
-        }
-        if before == between {
-            put(out, "}");
-        }
+        });
+        put(out, "}");
     }
 }
 
@@ -189,6 +182,16 @@ impl<A: Serialize> Serialize for ResourceObject<'_, A> {
 
 fn put(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
+}
+
+/// Writes items with commas between them.
+fn put_all<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, write: impl Fn(&mut Vec<u8>, T)) {
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            put(out, ",");
+        }
+        write(out, item);
+    }
 }
 
 /// Writes a string. Most have nothing to escape, which is seen faster by looking
