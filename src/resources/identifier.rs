@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Scope;
 use crate::db::schema::identifiers;
-use crate::db::{Conn, chunks};
+use crate::db::{Conn, one_of, rows_of};
 use crate::error::{Fault, Faults, Result};
 use crate::id::Id;
 use crate::jsonapi::{Node, Object, Read};
@@ -142,12 +142,16 @@ impl Holders {
         scope: &Scope,
         keys: impl IntoIterator<Item = (&'k str, &'k str)>,
     ) -> Result<Self> {
-        let values: HashSet<&str> = keys.into_iter().map(|(_, value)| value).collect();
+        let mut systems: HashMap<&str, HashSet<&str>> = HashMap::new();
+        for (system, value) in keys {
+            systems.entry(system).or_default().insert(value);
+        }
         let mut found = Self::default();
-        for chunk in chunks(values) {
-            let rows: Vec<Row> = identifiers::table
+        for (system, values) in systems {
+            let rows: Vec<Row> = rows_of(identifiers::table)
                 .filter(identifiers::organization_id.eq(scope.organization))
-                .filter(identifiers::value.eq_any(chunk))
+                .filter(identifiers::system.eq(system))
+                .filter(one_of(identifiers::value, values))
                 .order(identifiers::id)
                 .load(db)?;
             for row in rows {
