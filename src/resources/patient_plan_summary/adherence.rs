@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::db::schema::{actions, patient_plan_summaries as plans};
+use crate::db::schema::patient_plan_summaries as plans;
 use crate::db::views::all_results;
 use crate::db::{Conn, chunks};
 use crate::error::Result;
@@ -115,27 +115,32 @@ impl Owners {
 }
 
 /// When each of the actions was done since then: the results of its thread.
+///
+/// Results are asked for by patients and threads and put to their actions here: a
+/// join of the databases' reads the results of everybody.
 fn done_since(db: &mut Conn, actions: Vec<&action::Row>, owners: &Owners, since: Instant) -> Result<HashMap<Id, Days>> {
-    let zones: HashMap<Id, Tz> = actions.iter().map(|action| (action.id, owners.zone_of(action))).collect();
     let mut done: HashMap<Id, Days> = HashMap::new();
     for chunk in chunks(actions) {
-        let ids = chunk.iter().map(|action| action.id);
-        // The join would do without the patients, but not SQLite: it would read the results of everybody.
-        let patients: HashSet<Id> =
-            chunk.iter().filter_map(|action| owners.0.get(&action.plan_id)).map(|(patient, _)| *patient).collect();
-        let of_thread = all_results::patient_id.eq(plans::patient_id).and(all_results::thread.eq(actions::thread));
-        let query = actions::table
-            .inner_join(plans::table.on(plans::id.eq(actions::plan_id)))
-            .inner_join(all_results::table.on(of_thread))
-            .filter(actions::id.eq_any(ids))
+        let mut by_thread: HashMap<(Id, &str), Vec<&action::Row>> = HashMap::new();
+        for action in chunk {
+            if let Some((patient, _)) = owners.0.get(&action.plan_id) {
+                by_thread.entry((*patient, &action.thread)).or_default().push(action);
+            }
+        }
+        let patients: HashSet<Id> = by_thread.keys().map(|(patient, _)| *patient).collect();
+        let threads: HashSet<&str> = by_thread.keys().map(|(_, thread)| *thread).collect();
+        let results = all_results::table
             .filter(all_results::patient_id.eq_any(patients))
+            .filter(all_results::thread.eq_any(threads))
             .filter(all_results::skipped.eq(false))
             .filter(all_results::occurred_at.ge(since))
-            .select((actions::id, all_results::occurred_at));
-        for (action, at) in query.load::<(Id, Instant)>(db)? {
-            let day = at.date_in(zones.get(&action).copied().unwrap_or(Tz::UTC));
-            let latest = done.entry(action).or_default().entry(day).or_default();
-            *latest = at.max(*latest);
+            .select((all_results::patient_id, all_results::thread, all_results::occurred_at));
+        for (patient, thread, at) in results.load::<(Id, String, Instant)>(db)? {
+            for action in by_thread.get(&(patient, thread.as_str())).into_iter().flatten() {
+                let day = at.date_in(owners.zone_of(action));
+                let latest = done.entry(action.id).or_default().entry(day).or_default();
+                *latest = at.max(*latest);
+            }
         }
     }
     Ok(done)
