@@ -17,10 +17,12 @@ struct Found {
     pointers: BTreeSet<String>,
     /// How many there are beyond those that are listed.
     unlisted: usize,
+    /// Whether not all of the request was looked at.
+    stopped: bool,
 }
 
-/// Faults that one answer lists at the most: an import of a million bad items
-/// must not be answered with a gigabyte.
+/// Faults that one answer lists at the most, and after which lists are read no
+/// further: an import of a million bad items must not take a gigabyte.
 const LISTED: usize = 1_000;
 
 impl Faults {
@@ -49,6 +51,13 @@ impl Faults {
         self.0.borrow().listed.is_empty()
     }
 
+    /// Whether enough were found to stop looking, which is noted.
+    pub fn suffice(&self) -> bool {
+        let mut found = self.0.borrow_mut();
+        found.stopped |= found.listed.len() >= LISTED;
+        found.stopped
+    }
+
     /// Whether there is a fault at this place in the body or below it.
     pub fn any_within(&self, pointer: &str) -> bool {
         let below = format!("{pointer}/");
@@ -62,13 +71,16 @@ impl Faults {
     /// # Errors
     /// With every fault that was added, by the item of `data` that it is in.
     pub fn check(&self) -> Result<()> {
-        let Found { listed: mut faults, unlisted, .. } = self.0.take();
+        let Found { listed: mut faults, unlisted, stopped, .. } = self.0.take();
         let Some(kind) = faults.first().map(|fault| fault.kind) else { return Ok(()) };
         faults.sort_by_cached_key(|fault| match &fault.source {
             Some(Source::Pointer(pointer)) => item_of(pointer),
             _ => 0,
         });
-        if unlisted > 0 {
+        if stopped {
+            let detail = format!("after {LISTED} faults, the rest was not looked at; mend these first");
+            faults.push(Fault::new(kind, detail));
+        } else if unlisted > 0 {
             faults.push(Fault::new(kind, format!("{unlisted} further faults are not listed; mend these first")));
         }
         Err(Error::Rejected(faults))

@@ -91,14 +91,16 @@ impl<'a, 'p> Node<'a, 'p> {
         Some(value)
     }
 
-    /// Reads an array, item by item; items with faults are left out.
+    /// Reads an array, item by item; items with faults are left out. After too many
+    /// faults it stops.
     pub fn list<T>(&self, read: impl Fn(&Node<'a, '_>) -> Option<T>) -> Option<Vec<T>> {
         if !self.text().starts_with('[') {
             self.fault(format!("must be an array, not {}", self.form()));
             return None;
         }
         let node = |(index, value)| Node::at(value, Pointer::Index(&self.pointer, index), self.notes);
-        Some(self.value.parts().enumerate().map(node).filter_map(|node| read(&node)).collect())
+        let nodes = self.value.parts().enumerate().map(node).take_while(|_| !self.notes.faults.suffice());
+        Some(nodes.filter_map(|node| read(&node)).collect())
     }
 
     /// Reads a text with a character that is no white space.

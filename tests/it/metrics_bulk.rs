@@ -139,6 +139,26 @@ async fn one_bad_metric_refuses_all_and_every_fault_is_listed() {
     .await;
 }
 
+#[actix_web::test]
+async fn after_a_thousand_faults_the_rest_is_not_looked_at() {
+    on_each_database(async |app| {
+        let client = app.organization().await;
+        let last = |refused: Response| {
+            let errors = refused.expect_status(409).body["errors"].as_array().unwrap().clone();
+            assert_eq!(errors.len(), 1001);
+            errors[1000]["detail"].as_str().unwrap().to_owned()
+        };
+
+        let unreadable = last(post(&client, vec![json!({}); 100_000]).await);
+        // What only the database tells is told of all that were read.
+        let unknown = last(post(&client, weights("65f0c1d2e3a4b5c6d7e8f901", 1200)).await);
+
+        assert_eq!(unreadable, "after 1000 faults, the rest was not looked at; mend these first");
+        assert_eq!(unknown, "200 further faults are not listed; mend these first");
+    })
+    .await;
+}
+
 /// Status, code and place of each error, in the order of the request.
 fn places(refused: Response) -> Vec<String> {
     let errors = refused.expect_status(409).errors();
