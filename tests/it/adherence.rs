@@ -9,14 +9,21 @@ use crate::support::{Client, on_each_database};
 /// Without anything in the fixture but the patient.
 const THIRUNELVAN: &str = "66d9fb297458db2ebf7ad248";
 
+/// Another patient.
+const ACHTERBERG: &str = "6409ea55741e089d927ad227";
+
 /// An action that is due every day, since Sunday a week ago.
 async fn act(client: &Client, kind: &str, attributes: Value) -> String {
+    act_of(THIRUNELVAN, client, kind, attributes).await
+}
+
+async fn act_of(patient: &str, client: &Client, kind: &str, attributes: Value) -> String {
     let mut sent = json!({"type": kind, "title": kind, "effective_from": "2026-02-22T12:00:00Z",
         "frequency_goal": {"weeks": {"days": [0, 1, 2, 3, 4, 5, 6]}}});
     for (name, value) in attributes.as_object().unwrap() {
         sent[name] = value.clone();
     }
-    let plan = json!({"plan": {"data": {"type": "patient_plan_summary", "id": THIRUNELVAN}}});
+    let plan = json!({"plan": {"data": {"type": "patient_plan_summary", "id": patient}}});
     let action = json!({"data": {"type": "action", "attributes": sent, "relationships": plan}});
     client.post("/pub/action", &action).await.expect_status(201).id()
 }
@@ -88,6 +95,26 @@ async fn a_plan_adds_up_its_tracked_actions() {
         assert_eq!(adherence(&client, &plan).await, sum);
         let listed = client.get(&format!("/pub/patient_plan_summary?filter[patient]={THIRUNELVAN}")).await;
         assert_eq!(listed.body["data"][0]["attributes"]["adherence"], sum);
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn results_count_for_the_actions_of_their_own_patient() {
+    on_each_database(async |app| {
+        let client = app.organization().await;
+        for patient in [THIRUNELVAN, ACHTERBERG] {
+            act_of(patient, &client, "weight", json!({})).await;
+        }
+        let plans = format!("/pub/patient_plan_summary?filter[organization]={}", app.demo.organization);
+        let complete = async |patient: &str| {
+            let listed = client.get(&plans).await.expect_status(200).body;
+            let plan = listed["data"].as_array().unwrap().iter().find(|plan| plan["id"] == patient).unwrap();
+            plan["attributes"]["adherence"]["complete"].as_u64().unwrap()
+        };
+        let before = [complete(THIRUNELVAN).await, complete(ACHTERBERG).await];
+        weigh(&client, "2026-03-02T08:00:00Z").await;
+        assert_eq!([complete(THIRUNELVAN).await, complete(ACHTERBERG).await], [before[0] + 1, before[1]]);
     })
     .await;
 }
