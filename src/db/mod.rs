@@ -215,9 +215,7 @@ impl Conn {
             Self::Postgres(_) => "FOR UPDATE SKIP LOCKED",
         }
     }
-}
 
-impl Conn {
     /// Keeps so many pages of a SQLite file in memory, in KiB. PostgreSQL sees to
     /// that itself.
     fn remember(&mut self, kibibytes: u32) -> QueryResult<()> {

@@ -147,6 +147,7 @@ impl Holders {
             systems.entry(system).or_default().insert(value);
         }
         let mut found = Self::default();
+        // A query for each system, of which there are few: the index has them first.
         for (system, values) in systems {
             let rows: Vec<Row> = rows_of(identifiers::table)
                 .filter(identifiers::organization_id.eq(scope.organization))
